@@ -1,5 +1,5 @@
-//! The health of the whole flock, as pages, metrics and probes ask for it: whether the daemon is alive, whether it is ready,
-//! and everything that is wrong. Alerts go out unasked, from `alerts::Monitor`.
+//! The health of the whole flock for pages, metrics and probes: whether the daemon is alive, whether it is
+//! ready, and every problem. `alerts::Monitor` sends alerts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -16,24 +16,26 @@ use crate::flock::{Bot, Flock};
 use crate::sources::PoemCache;
 use crate::store::{Store, StoreError};
 
-/// The engine's loop goes round at least every thirty seconds; after so long it is stuck.
+/// The engine's loop runs at least every thirty seconds. After this long without a run it is stuck.
 pub(crate) const STUCK: Duration = Duration::from_secs(120);
-/// What to say then.
+/// The message for a stuck loop.
 pub(crate) const IS_STUCK: &str = "the engine's loop is stuck: restart flockd, and please report it";
-/// How long a result is reused, so that a client that asks in a loop does not read the ledger in a loop.
+/// How long a result is reused, so that a client polling in a loop does not read the ledger in a loop.
 const FRESH: Duration = Duration::from_secs(1);
-/// A snapshot is good for this many times as long as it took, so that a large flock spends a twentieth of one core on
-/// being counted, however often it is asked.
+/// A snapshot is valid for this many times as long as it took to make. A large flock then spends at most a
+/// twentieth of one core on snapshots, however many requests arrive.
 const SHARE: u32 = 20;
-/// Requests do not wait for a snapshot that takes longer if there is an older one: the next request gets the new one.
+/// Requests do not wait longer than this for a snapshot if an older one exists; the next request gets the new
+/// one.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// For how many overdue bots the reason is given; if the whole flock is overdue, that it is matters more than why each is.
+/// How many overdue bots get their reason listed. If the whole flock is overdue, the individual reasons
+/// matter less.
 const EXPLAINED: usize = 100;
 
-/// How long ago the engine's loop went round.
+/// The time since the engine's loop last ran.
 pub type LoopAge = Arc<dyn Fn() -> Duration + Send + Sync>;
 
-/// How far a daemon has come.
+/// The phase of a daemon's life.
 #[derive(Debug, Default)]
 pub struct Phase(AtomicU8);
 
@@ -41,7 +43,7 @@ const RUNNING: u8 = 1;
 const STOPPING: u8 = 2;
 
 impl Phase {
-    /// Takes up what an event says of it.
+    /// Updates the phase from an event.
     pub fn hear(&self, event: &Event) {
         match event {
             Event::Started { .. } => self.0.store(RUNNING, Ordering::Relaxed),
@@ -50,7 +52,7 @@ impl Phase {
         }
     }
 
-    /// Why the flock does not run now, if it does not.
+    /// Why the flock is not running, if it isn't.
     fn obstacle(&self) -> Option<Trouble> {
         match self.0.load(Ordering::Relaxed) {
             RUNNING => None,
@@ -60,25 +62,25 @@ impl Phase {
     }
 }
 
-/// Whether a flock is ready, and what is not as it should be.
+/// Whether a flock is ready, and its problems.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness {
     /// How many bots there are.
     pub bots: usize,
-    /// What makes it not ready.
+    /// The problems that make it not ready.
     pub obstacles: Vec<Trouble>,
-    /// What else is not as it should be.
+    /// The other problems.
     pub troubles: Vec<Trouble>,
 }
 
 impl Readiness {
-    /// Whether slots are taken, every bot is on time, and the ledger can be written.
+    /// Ready means: slots are taken, every bot is on time, and the ledger can be written.
     pub const fn is_ready(&self) -> bool {
         self.obstacles.is_empty()
     }
 }
 
-/// The flock, as seen from outside. Cheap to clone.
+/// The health of the flock as seen from outside. Cheap to clone.
 #[derive(Clone)]
 pub struct HealthCache {
     flock: watch::Receiver<Arc<Flock>>,
@@ -99,7 +101,8 @@ struct Counted {
 }
 
 impl HealthCache {
-    /// Of this flock, by its ledger; `loop_age` tells how long ago the engine's loop went round.
+    /// The health of this flock, read from its ledger. `loop_age` is the time since the engine's loop last
+    /// ran.
     pub fn new(
         flock: watch::Receiver<Arc<Flock>>,
         store: Arc<dyn Store>,
@@ -118,13 +121,13 @@ impl HealthCache {
         Self { line_counts: Arc::new(LineCounts::over(poem_cache)), ..self }
     }
 
-    /// How long ago the engine's loop went round.
+    /// The time since the engine's loop last ran.
     pub fn idle_for(&self) -> Duration {
         (self.loop_age)()
     }
 
-    /// Whether the engine's loop goes round; an error says what to do. The ledger is not asked: a full disk is no reason to
-    /// start the daemon anew.
+    /// Whether the engine's loop is running; an error says what to do. The ledger is not checked: restarting
+    /// the daemon does not fix a full disk.
     pub fn alive(&self) -> Result<(), &'static str> {
         if self.idle_for() > STUCK {
             return Err(IS_STUCK);
@@ -132,7 +135,7 @@ impl HealthCache {
         Ok(())
     }
 
-    /// Whether the flock is ready, and every trouble there is.
+    /// Whether the flock is ready, and all its problems.
     pub async fn ready(&self) -> Readiness {
         let mut found = self.found.lock().await;
         let mut readiness = match &*found {
@@ -153,7 +156,7 @@ impl HealthCache {
         self.clock.uptime().saturating_sub(since) < good_for
     }
 
-    /// What the ledger says.
+    /// The problems found in the ledger.
     async fn look(&self) -> Readiness {
         let flock = self.flock.borrow().clone();
         let mut readiness = Readiness { bots: flock.bots.len(), ..Readiness::default() };
@@ -196,17 +199,17 @@ impl HealthCache {
         Ok(troubles)
     }
 
-    /// How a bot is, as of now.
+    /// The current health of a bot.
     pub async fn health(&self, bot: &Bot) -> Result<Health, StoreError> {
         self.line_counts.health(&*self.store, bot, self.clock.now()).await
     }
 
-    /// A bot's poem as it is now, or its last good version; `None` if there has never been one.
+    /// A bot's current poem, or its last good version; `None` if there has never been one.
     pub async fn poem(&self, bot: &Bot) -> Option<Arc<Poem>> {
         self.line_counts.poem(bot).await
     }
 
-    /// The bots counted, lately.
+    /// A recent snapshot.
     pub async fn snapshot(&self) -> Result<Arc<Snapshot>, StoreError> {
         let mut counted = self.counted.lock().await;
         match &counted.last {

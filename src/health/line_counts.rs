@@ -1,5 +1,5 @@
-//! The number of lines left in each poem, cached until something that affects it changes: a poem is read and its used lines
-//! are fetched once, not with every look.
+//! The number of lines left in each poem, cached until something that affects it changes. The poem and its
+//! used lines are not read again for every check.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -15,21 +15,21 @@ use crate::flock::{Bot, BotName};
 use crate::sources::{PoemCache, SourceError};
 use crate::store::{BotRecord, Store, StoreError};
 
-/// What was counted, of each bot.
+/// The cached counts of all bots.
 pub struct LineCounts {
     poem_cache: Arc<PoemCache>,
     counted: Mutex<HashMap<BotName, (Sign, Lines)>>,
 }
 
-/// What a count depends on; while it is equal, the count is valid.
+/// What a count depends on; a count is valid while its key is equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Sign {
     bot: Bot,
-    /// Which state of its poem.
+    /// The version of the poem.
     version: u64,
     round: u32,
     used: u32,
-    /// The newest posts: a line that is given back and another that is taken leave the number as it is.
+    /// The newest posts. A line that is freed while another is used leaves the number unchanged.
     posts: [Option<(PostId, State)>; 2],
     limits: Option<TextLimits>,
 }
@@ -41,12 +41,12 @@ impl fmt::Debug for LineCounts {
 }
 
 impl LineCounts {
-    /// Counts of the poems in this cache.
+    /// Counts lines of the poems in this cache.
     pub fn over(poem_cache: Arc<PoemCache>) -> Self {
         Self { poem_cache, counted: Mutex::default() }
     }
 
-    /// Looks how a bot is, as [`health`](super::health) does.
+    /// The health of a bot, as in [`health`](super::health).
     pub async fn health(
         &self,
         store: &dyn Store,
@@ -58,7 +58,7 @@ impl LineCounts {
         health_with(Some(store), bot, record, lines, now).await
     }
 
-    /// A bot's poem as it is now, or its last good version.
+    /// A bot's current poem, or its last good version.
     pub async fn poem(&self, bot: &Bot) -> Option<Arc<Poem>> {
         self.poem_cache.glance(&bot.poem, bot.split).await.poem
     }
@@ -89,7 +89,7 @@ impl LineCounts {
         Ok(counted)
     }
 
-    /// Forgets all bots but these.
+    /// Forgets all bots except these.
     pub fn keep_only(&self, is_here: impl Fn(&BotName) -> bool) {
         self.counted().retain(|name, _| is_here(name));
     }

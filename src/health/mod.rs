@@ -1,8 +1,10 @@
-//! How a bot and the flock are: its state, why, how many lines its poem has left, and when its next slot is.
+//! The health of a bot and the flock: its state and the reason, the lines left in its poem, and its next
+//! slot.
 //!
-//! [`health`] tells of one bot, `snapshot` of all of them, and [`HealthCache`] keeps the newest snapshot for the pages, the
-//! metrics and the probes of a monitoring system. `report` has the JSON that programs read. The state itself follows from
-//! what the ledger says (`store::health_state`); who is told of trouble is decided in [`alerts`](crate::alerts).
+//! [`health`] covers one bot, `snapshot` all of them, and [`HealthCache`] keeps the newest snapshot for the
+//! pages, the metrics and the probes of a monitoring system. `report` defines the JSON that programs read.
+//! `store::health_state` derives the state from the ledger; [`alerts`](crate::alerts) decides what is
+//! reported to a person.
 
 mod cache;
 mod line_counts;
@@ -29,33 +31,34 @@ use crate::sources::{PoemCache, Reading, SourceError};
 use crate::store::health_state::{self, HealthState, health_state, needs_person, not_signed_in};
 use crate::store::{BotRecord, ScheduleState, Store, StoreError};
 
-/// How many bots are looked at before the task yields to others: a flock may be large.
+/// How many bots are checked before the task yields: a flock may be large.
 const AT_ONCE: usize = 256;
 
-/// How a bot is.
+/// The health of a bot.
 #[derive(Debug, Clone)]
 pub struct Health {
-    /// In one word.
+    /// Its state.
     pub state: HealthState,
-    /// Why, and what to do, if it is not well or its poem can't be read.
+    /// Why it is not well or its poem can't be read, and what to do.
     pub reason: Option<Message>,
-    /// The stable code of that reason, which `flockd explain` knows.
+    /// The stable code of the reason, for `flockd explain`.
     pub code: Option<&'static str>,
     /// Whether a person has to act before it posts again.
     pub needs_person: bool,
     /// Whether it still has to be signed in.
     pub signed_out: bool,
-    /// Whether it is silent because its last slot is ahead of the clock.
+    /// Whether it does not post because its last slot is ahead of the clock.
     pub clock_was_ahead: bool,
-    /// Its poem's lines, or why it can't be read now.
+    /// Its number of lines, or why the poem can't be read now.
     pub lines: Result<Lines, SourceError>,
     /// Its next slot, if one is expected.
     pub next_slot: Option<DateTime<Utc>>,
-    /// Where it stands; `None` if no daemon has seen it yet.
+    /// Its record in the ledger; `None` if no daemon has seen it yet.
     pub record: Option<BotRecord>,
 }
 
-/// The states of bots in the words of a page, the worst first. What is one state for programs, `suspended`, is four for people.
+/// The states of bots as pages show them, the worst first. Programs see one state `suspended` where people
+/// see four.
 pub const STATES: [&str; 10] = [
     NOT_SIGNED_IN,
     ACCESS_LOST,
@@ -74,7 +77,7 @@ const SUSPENDED: &str = "suspended";
 const BLOCKED: &str = "blocked";
 
 impl Health {
-    /// How the bot is, in one of the words of [`STATES`].
+    /// The bot's state as one of [`STATES`].
     pub fn word(&self) -> &'static str {
         if self.state != HealthState::Suspended {
             return self.state.as_str();
@@ -89,18 +92,18 @@ impl Health {
         }
     }
 
-    /// Whether signing in is what it waits for.
+    /// Whether the bot is waiting to be signed in.
     pub fn wants_sign_in(&self) -> bool {
         self.signed_out || [ACCESS_LOST, SUSPENDED].contains(&self.word())
     }
 
-    /// Why a suspended bot is.
+    /// Why the bot is suspended, if it is.
     fn cause(&self) -> Option<Cause> {
         self.record.as_ref().and_then(cause_of)
     }
 }
 
-/// Why a suspended bot is, by its record.
+/// Why a suspended bot is suspended, according to its record.
 fn cause_of(record: &BotRecord) -> Option<Cause> {
     let behind = record.reconciliation.as_ref().and_then(|behind| behind.why.as_ref());
     let newest = record.open.as_ref().or(record.last.as_ref());
@@ -111,7 +114,7 @@ fn cause_of(record: &BotRecord) -> Option<Cause> {
 /// The code of the alert for a clock that was ahead.
 const CLOCK: &str = "clock";
 
-/// The stable code of why a bot is in a state: of the network's answer, of the cause, or else of the state.
+/// The stable code for a bot's state: from the network's answer, else the cause, else the state.
 pub(crate) fn code(
     bot: &Bot,
     record: Option<&BotRecord>,
@@ -136,13 +139,13 @@ pub(crate) fn code(
 /// How many lines a poem has that fit its network, and how many of them are unused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lines {
-    /// All that fit.
+    /// All lines that fit.
     pub total: usize,
-    /// Those that are unused in this round, or will be in the next one if that begins now.
+    /// The lines that are unused in this round, or in the next one if it begins now.
     pub left: usize,
 }
 
-/// Looks how a bot is, once: its poem is taken as it stands. `ledger` is `None` if there is none yet.
+/// Checks a bot once, reading its poem without a cache. `ledger` is `None` if there is none yet.
 pub async fn health(ledger: Option<&dyn Store>, bot: &Bot, now: DateTime<Utc>) -> Result<Health, StoreError> {
     health_by(&PoemCache::impatient(Arc::new(SystemClock)), ledger, bot, now).await
 }
@@ -163,7 +166,7 @@ pub(crate) async fn health_by(
     health_with(ledger, bot, record, lines, now).await
 }
 
-/// The same where it is known already where the bot stands and how many lines it has.
+/// The same for a known record and known lines.
 async fn health_with(
     ledger: Option<&dyn Store>,
     bot: &Bot,
@@ -174,7 +177,7 @@ async fn health_with(
     let signed_out = signed_out(ledger, bot, record.as_ref()).await?;
     let left = lines.as_ref().ok().map(|lines| lines.left);
     let (state, reason) = match record {
-        // Before the daemon has seen the bot, a person has this to do.
+        // Before the daemon has seen the bot, a person has to do this.
         None if signed_out => (HealthState::Suspended, Some(not_signed_in(bot))),
         _ => health_state(bot, record.as_ref(), left, now),
     };
@@ -240,14 +243,15 @@ async fn lines(
     let total = poem.lines().iter().filter(fits).count();
     let left = choose::unused(&poem, &used).filter(fits).count();
     if left == 0 && reading.unsettled.is_some() {
-        // Its end may be still to come.
+        // Its end may still be ahead.
         return Ok(Err(SourceError::BeingWritten));
     }
     let begins_again = left == 0 && bot.at_end == AtEnd::Again;
     Ok(Ok(Lines { total, left: if begins_again { total } else { left } }))
 }
 
-/// The bots that have missed a slot by more than they may, whatever the reason, or miss all because of the clock.
+/// The bots that missed a slot by more than the tolerance, for any reason, or that miss all slots because of
+/// the clock.
 pub(crate) async fn overdue(
     store: &dyn Store,
     bots: &[Arc<Bot>],

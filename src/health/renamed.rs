@@ -1,5 +1,5 @@
-//! Bots that look like others under a new name. Where there is an account the ledger finds that out by itself; a feed has
-//! none, so a person is told before the whole poem is posted once more.
+//! Finds bots that look like an earlier bot under a new name. With an account, the ledger recognizes them by
+//! itself. A feed has no account, so a person is warned before the whole poem is posted again.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,14 +8,15 @@ use crate::flock::{Bot, BotName};
 use crate::sources;
 use crate::store::{Store, StoreError};
 
-/// A bot of the flock that has posted nothing, and one that has left the flock and has used lines of the same poem.
+/// A bot that has posted nothing, and one that was removed from the flock and has used lines of the same
+/// poem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LooksRenamed {
     /// The bot.
     pub bot: BotName,
-    /// The one that has left.
+    /// The removed bot.
     pub was: BotName,
-    /// How many lines of the poem that one has used.
+    /// How many lines of the poem the removed bot has used.
     pub lines: usize,
 }
 
@@ -30,7 +31,7 @@ impl LooksRenamed {
     }
 }
 
-/// Every bot that looks like one that has left the flock.
+/// Every bot that looks like one that was removed.
 pub async fn look_renamed(store: &dyn Store, bots: &[Arc<Bot>]) -> Result<Vec<LooksRenamed>, StoreError> {
     let named: HashSet<&BotName> =
         bots.iter().flat_map(|bot| std::iter::once(&bot.name).chain(&bot.was)).collect();

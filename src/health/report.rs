@@ -1,5 +1,5 @@
-//! Bots, posts and slots as JSON, the same from commands and from the web server. The shapes are a
-//! promise; what is in them is found out elsewhere.
+//! Bots, posts and slots as JSON, for both the commands and the web server. The shapes are stable. Other
+//! modules collect the data.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
@@ -10,25 +10,26 @@ use crate::flock::account::Account;
 use crate::flock::post::Post;
 use crate::store::{Refusal, Store, StoreError};
 
-/// How the bots of a flock are.
+/// The state of a flock's bots.
 #[derive(Debug, Serialize)]
 pub struct StatusReport {
-    /// Whether a daemon runs.
+    /// Whether a daemon is running.
     pub daemon: bool,
-    /// Why the daemon goes on with the flock from before, if it does.
+    /// Why the last reload was refused, if the daemon still runs the earlier configuration.
     pub not_reloaded: Option<RefusedReload>,
-    /// What is wrong with flock.toml as it is now; the bots are those of the daemon, or those that could be read.
+    /// What is wrong with the current flock.toml. The bots listed are those of the daemon, or those that
+    /// could be read.
     pub complaints: Vec<String>,
-    /// The bots, in the order of the file.
+    /// The bots, in the order of `flock.toml`.
     pub bots: Vec<BotRow>,
 }
 
 /// A reload that was refused, as JSON.
 #[derive(Debug, Serialize)]
 pub struct RefusedReload {
-    /// When.
+    /// When the reload was refused.
     pub at: String,
-    /// What is wrong with it.
+    /// What was wrong.
     pub complaints: Vec<String>,
 }
 
@@ -47,31 +48,31 @@ pub struct BotRow {
     pub network: &'static str,
     /// Its handle there.
     pub handle: Option<String>,
-    /// How it is, in one word.
+    /// Its state.
     pub state: &'static str,
     /// Whether a person has to act before it goes on.
     pub needs_person: bool,
     /// Why, and what to do.
     pub reason: Option<String>,
-    /// The stable code of that, which `flockd explain` knows.
+    /// The stable code of the reason, for `flockd explain`.
     pub code: Option<&'static str>,
     /// Its next slot.
     pub next_slot: Option<String>,
-    /// When it posted last.
+    /// When it last posted.
     pub last_post: Option<String>,
     /// How many lines of its poem fit its network.
     pub lines_total: Option<usize>,
-    /// How many of them are unused.
+    /// How many of these lines are unused.
     pub lines_left: Option<usize>,
-    /// The round it is in, from 1.
+    /// The current round, from 1.
     pub round: u32,
-    /// How many slots it missed, ever.
+    /// How many slots it has ever missed.
     pub slots_missed: u64,
-    /// What it posted last.
+    /// The text of its last post.
     pub last_text: Option<String>,
-    /// Where that is.
+    /// The URL of its last post.
     pub last_url: Option<String>,
-    /// Who it is on its network.
+    /// Its account on its network.
     pub account: Option<Who>,
     /// Whether a daemon has seen it.
     #[serde(skip)]
@@ -90,7 +91,7 @@ pub struct Who {
     pub handle: String,
     /// Its name.
     pub name: Option<String>,
-    /// Where its picture is.
+    /// The URL of its picture.
     pub picture_url: Option<String>,
 }
 
@@ -101,7 +102,7 @@ impl From<Account> for Who {
     }
 }
 
-/// How a bot is. `ledger` is `None` if there is none yet.
+/// The state of a bot. `ledger` is `None` if there is none yet.
 pub async fn bot_row(
     ledger: Option<&dyn Store>,
     bot: &Bot,
@@ -143,31 +144,31 @@ pub async fn bot_row(
 pub struct PostRow<'a> {
     /// Its id.
     pub id: String,
-    /// Whose it is.
+    /// Its bot.
     pub bot: &'a str,
     /// Its network.
     pub network: &'a str,
-    /// How it is, in one word.
+    /// Its state.
     pub state: &'a str,
-    /// Its slot; none by hand.
+    /// Its slot; none for a post made by hand.
     pub slot: Option<String>,
     /// Its text.
     pub text: Option<&'a str>,
-    /// How often it was tried.
+    /// The number of attempts.
     pub attempts: u32,
-    /// The network's id.
+    /// The id on the network.
     pub remote_id: Option<&'a str>,
-    /// Where it is.
+    /// Its URL.
     pub url: Option<&'a str>,
     /// Why, and what to do.
     pub reason: Option<&'a str>,
     /// When it was planned.
     pub planned_at: String,
-    /// When it came to rest.
+    /// When it reached its final state.
     pub settled_at: Option<String>,
-    /// Why it was not posted, in one word.
+    /// The cause if it was not posted, in one word.
     pub cause: Option<&'a str>,
-    /// The round it is in, from 1.
+    /// The round of its line, from 1.
     pub round: Option<u32>,
 }
 
@@ -192,12 +193,12 @@ impl<'a> From<&'a Post> for PostRow<'a> {
     }
 }
 
-/// A coming slot.
+/// An upcoming slot.
 #[derive(Debug, Serialize)]
 pub struct SlotRow<'a> {
-    /// Whose it is.
+    /// Its bot.
     pub bot: &'a str,
-    /// When.
+    /// Its time.
     pub slot: String,
 }
 

@@ -1,5 +1,5 @@
-//! A snapshot: the state of every bot at one time, with counts. It costs a few reads per bot, so all requests share one; `cache`
-//! keeps it and knows what is wrong at this very moment.
+//! A snapshot: the state of every bot at one time, with counts. It costs a few reads per bot, so all requests
+//! share one. `cache` keeps it and adds the problems of the moment.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -14,43 +14,43 @@ use crate::flock::{Bot, BotName, NetworkKind};
 use crate::store::health_state::HealthState;
 use crate::store::{Store, StoreError};
 
-/// How the bots of a flock were at one time.
+/// The state of a flock's bots at one time.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     /// When it was made.
     pub at: DateTime<Utc>,
-    /// By the clock that is never set, when it was done.
+    /// The uptime when it was finished.
     pub(super) done: Duration,
-    /// How long that took.
+    /// How long it took.
     pub took: Duration,
-    /// How many bots of a network are in which state.
+    /// The number of bots of each network in each state.
     pub states: BTreeMap<(&'static str, &'static str), usize>,
-    /// How many lines each bot has left; those whose poem can't be read are not here.
+    /// How many lines each bot has left. Bots whose poem can't be read are missing.
     pub lines_left: Vec<(BotName, NetworkKind, usize)>,
-    /// What is wrong, and with which bot.
+    /// The problems, and the bots that have them.
     pub troubles: Vec<Trouble>,
-    /// Every bot, in the order of the flock.
+    /// Every bot, in the order of `flock.toml`.
     pub bots: Vec<BotSnapshot>,
 }
 
-/// How a bot was.
+/// A bot in a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BotSnapshot {
     /// Its name.
     pub name: BotName,
-    /// How it was, in one word.
+    /// Its state.
     pub state: HealthState,
-    /// The same in a word of [`STATES`](super::STATES).
+    /// The same as one of [`STATES`](super::STATES).
     pub word: &'static str,
     /// Whether a person has to act before it posts again.
     pub needs_person: bool,
-    /// Its handle on its network, as far as it is known.
+    /// Its handle on its network, if known.
     pub handle: Option<String>,
-    /// When its next slot is.
+    /// Its next slot.
     pub next_slot: Option<DateTime<Utc>>,
-    /// When it posted last.
+    /// When it last posted.
     pub last_at: Option<DateTime<Utc>>,
-    /// How many lines it has left.
+    /// Its number of lines left.
     pub lines_left: Option<usize>,
 }
 
@@ -72,28 +72,28 @@ impl BotSnapshot {
     }
 }
 
-/// Something that is not as it should be.
+/// A problem.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Trouble {
-    /// What it is about: a bot, or `flock.toml`, `ledger`, `loop`, `flock`.
+    /// The subject: a bot, or `flock.toml`, `ledger`, `loop`, `flock`.
     pub about: String,
-    /// How the bot is, if it is one.
+    /// The state of the bot, if it is one.
     pub state: Option<&'static str>,
     /// Why, and what to do.
     pub message: String,
-    /// The stable code of that, where there is one.
+    /// The stable code of the problem, if there is one.
     pub code: Option<&'static str>,
 }
 
 impl Trouble {
-    /// One that is not about a bot.
+    /// A problem that is not about a bot.
     pub(super) fn of(about: &str, message: impl Into<String>) -> Self {
         let codes = [("ledger", "ledger"), ("flock.toml", "reload")];
         let code = codes.iter().find(|(subject, _)| *subject == about).map(|(_, code)| *code);
         Self { about: about.to_owned(), state: None, message: message.into(), code }
     }
 
-    /// One of a bot.
+    /// A problem of a bot.
     pub(super) fn of_bot(bot: &Bot, health: &Health) -> Self {
         let (state, reason) = (health.state, health.reason.as_ref());
         let message =
@@ -103,7 +103,7 @@ impl Trouble {
     }
 }
 
-/// Looks at every bot, one after the other.
+/// Checks every bot, one after the other.
 pub(super) async fn snapshot(
     store: &dyn Store,
     tally: &LineCounts,
