@@ -11,18 +11,19 @@ use tokio::time::{Instant, Sleep};
 
 use super::connections::ConnectionPermit;
 
-/// A response that is read slowly may take this many idle timeouts in all.
+/// A slow reader of a response gets this many idle timeouts in total.
 const MAX_RESPONSE_TIMEOUTS: u32 = 10;
 
-/// A connection. Its idle timer restarts with the first byte of a request and with every byte of the response that the client
-/// reads; not with further bytes of the request, so that sending slowly does not keep a connection open.
+/// A connection with an idle timer. The timer restarts at the first byte of a request, and whenever the
+/// client reads part of a response. Further bytes of a request do not restart it, so a slow sender can't keep
+/// a connection open.
 pub(super) struct Connection {
     stream: TcpStream,
     idle_timeout: Duration,
     deadline: Pin<Box<Sleep>>,
-    /// When the response that is being written has to be complete.
+    /// When the response in progress must be complete.
     response_deadline: Option<Instant>,
-    /// Whether the client does not read at the moment.
+    /// Whether the client is not reading at the moment.
     is_blocked: bool,
     permit: ConnectionPermit,
 }
@@ -62,7 +63,7 @@ impl Connection {
                 .get_or_insert_with(|| Instant::now() + idle_timeout * MAX_RESPONSE_TIMEOUTS);
             self.restart_timer();
         }
-        // A timer that is paused for a slow response, or for the event stream, still runs for a client that does not read.
+        // A timer paused for a slow response or the event stream still runs while the client is not reading.
         if self.is_blocked && !was_blocked && self.permit.activity.is_paused() {
             self.deadline.as_mut().reset(Instant::now() + self.idle_timeout);
         }
@@ -81,7 +82,7 @@ impl AsyncRead for Connection {
             self.response_deadline = None;
             self.restart_timer();
         }
-        // No wake-up is lost: writing the response, which ends the pause, restarts the timer.
+        // No wake-up is lost: the response that ends the pause restarts the timer when it is written.
         if done.is_pending() && self.permit.activity.is_paused() {
             return Poll::Pending;
         }

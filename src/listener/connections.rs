@@ -1,7 +1,7 @@
-//! The open connections, and which of them is closed when there is no room for a new one.
+//! The open connections, and which one is closed to make room for a new one.
 //!
-//! With a limit alone, the first client to take all connections could keep all others out. Here a new connection replaces an
-//! idle one: of the address that has the most, the one that has been idle the longest.
+//! With only a limit, the first client to take all connections could lock everyone else out. Here a new
+//! connection replaces an idle one: the longest idle of the address with the most connections.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -13,25 +13,26 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How many connections there may be, and how long each may take.
+/// The limits on the number of connections and their duration.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ConnectionLimits {
-    /// Open connections. When all are in use, a new one replaces one that is idle.
+    /// Open connections. When all are in use, a new one replaces an idle one.
     pub(crate) connections: usize,
-    /// How many of them one address may have.
+    /// How many connections one address may have.
     pub(crate) per_address: usize,
-    /// More connections for clients that only ask for health.
+    /// Extra connections for clients that only request health.
     pub(crate) reserve: usize,
-    /// How long a client may stay silent, take to send a request, or leave a response unread.
+    /// How long a client may stay silent, send a request, or leave a response unread.
     pub(crate) idle_timeout: Duration,
-    /// How long responses in progress may take once the server shuts down.
+    /// How long responses in progress may take after the server starts to shut down.
     pub(crate) grace_period: Duration,
 }
 
 impl ConnectionLimits {
-    /// 272 connections need at most 20 MB of buffers and a quarter of the usual 1,024 open files. One address has room for every
-    /// page that listens to the event stream, and for as many again. A request is a few hundred bytes and a response about
-    /// 50 KB, for which 30 seconds are plenty. Five seconds to shut down stay within the ten of systemd and containers.
+    /// 272 connections need at most 20 MB of buffers and a quarter of the usual 1,024 file descriptors. One
+    /// address may open as many pages as may listen to the event stream, plus as many other connections. A
+    /// request is a few hundred bytes and a response about 50 KB, for which 30 seconds are plenty. Five
+    /// seconds to shut down stay within the ten seconds that systemd and containers allow.
     pub(crate) const DEFAULT: Self = Self {
         connections: 256,
         per_address: 128,
@@ -41,7 +42,7 @@ impl ConnectionLimits {
     };
 }
 
-/// Whom a connection counts for.
+/// The client that a connection counts against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum ConnectionOwner {
     /// A proxy that has not forwarded a request yet. It has no limit of its own.
@@ -61,14 +62,14 @@ pub(crate) fn network_of(client: IpAddr) -> IpAddr {
     }
 }
 
-/// What is going on on a connection.
+/// The activity on a connection.
 #[derive(Debug)]
 pub(super) struct Activity {
-    /// How many [`PausedTimer`] there are.
+    /// The number of [`PausedTimer`]s.
     paused: AtomicUsize,
-    /// How many [`ResponseInProgress`] there are.
+    /// The number of [`ResponseInProgress`]s.
     responding: AtomicUsize,
-    /// Whether part of a request has arrived, and none of the response has been written.
+    /// Whether part of a request has arrived and the response has not begun.
     receiving: AtomicBool,
     epoch: Instant,
     /// When the client was last active, in milliseconds since `epoch`.
@@ -102,7 +103,7 @@ impl Activity {
         self.paused.load(Ordering::Relaxed) > 0
     }
 
-    /// From here on a response is being made, and the client is not to blame for the delay.
+    /// A response is being made from now on; the client is not responsible for the delay.
     pub(super) fn begin_response(self: &Arc<Self>) -> ResponseInProgress {
         self.responding.fetch_add(1, Ordering::Relaxed);
         ResponseInProgress(self.clone())
@@ -122,7 +123,8 @@ impl Drop for ResponseInProgress {
     }
 }
 
-/// The idle timer of a connection. A handler pauses it for a response that takes long, which is not the client's fault.
+/// The idle timer of a connection. A handler pauses it while a slow response is being made, because the
+/// client is not at fault.
 #[derive(Debug, Clone)]
 pub(crate) struct IdleTimer(Arc<Activity>);
 
@@ -135,7 +137,7 @@ impl IdleTimer {
         Self(permit.activity.clone())
     }
 
-    /// Pauses the timer for as long as the returned value lives.
+    /// Pauses the timer until the returned value is dropped.
     pub(crate) fn pause(&self) -> PausedTimer {
         self.0.paused.fetch_add(1, Ordering::Relaxed);
         PausedTimer(self.0.clone())
@@ -170,7 +172,7 @@ struct OpenConnection {
     close: Arc<Notify>,
 }
 
-/// The permission to have a connection; it ends when this is dropped.
+/// The right to have a connection; dropping it releases the connection's place.
 pub(super) struct ConnectionPermit {
     pub(super) id: u64,
     pub(super) is_in_reserve: bool,
@@ -200,7 +202,7 @@ impl Connections {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Admits a connection, if need be in place of another; `None` if there is no room even in the reserve.
+    /// Admits a connection, replacing another if necessary; `None` if even the reserve is full.
     pub(super) fn admit(self: &Arc<Self>, owner: ConnectionOwner) -> Option<Admitted> {
         let mut table = self.table();
         let is_within_limit = table.make_room_for(owner, self.limits.per_address);
@@ -219,7 +221,7 @@ impl Connections {
         Some(Admitted { permit, replaced: close })
     }
 
-    /// From now on a proxy's connection counts for a client; `false` if the client has reached its limit.
+    /// Counts a proxy's connection against a client from now on; `false` if the client has reached its limit.
     pub(super) fn assign(&self, id: u64, client: IpAddr) -> bool {
         let owner = ConnectionOwner::Network(network_of(client));
         let mut table = self.table();
@@ -240,7 +242,7 @@ impl Connections {
 }
 
 impl ConnectionTable {
-    /// Whether an owner may have one more connection; at the limit, an idle one of the same owner is closed for it.
+    /// Whether an owner may have one more connection. At the limit, closes an idle one of the same owner.
     fn make_room_for(&mut self, owner: ConnectionOwner, limit: usize) -> bool {
         if owner == ConnectionOwner::Proxy {
             return true;
@@ -249,7 +251,7 @@ impl ConnectionTable {
         self.count(is_theirs) < limit || self.close_idlest(is_theirs)
     }
 
-    /// Whether there may be one more connection; at the limit, an idle one is closed for it.
+    /// Whether there may be one more connection. At the limit, closes an idle one.
     fn make_room(&mut self, in_reserve: bool, limit: usize) -> bool {
         let is_there = |connection: &OpenConnection| connection.is_in_reserve == in_reserve;
         self.count(is_there) < limit || (limit > 0 && self.close_idlest(is_there))
@@ -259,7 +261,7 @@ impl ConnectionTable {
         self.connections.values().filter(|connection| matches(connection)).count()
     }
 
-    /// Closes the idlest of the connections that match; `false` if none of them is idle.
+    /// Closes the longest idle connection that matches; `false` if none of them is idle.
     fn close_idlest(&mut self, matches: impl Fn(&OpenConnection) -> bool) -> bool {
         let mut counts: HashMap<ConnectionOwner, usize> = HashMap::new();
         for connection in self.connections.values() {
@@ -334,7 +336,7 @@ mod tests {
         let paused = IdleTimer::of(&busy[3].permit).pause();
         let monitor = connections.admit(from(9)).unwrap();
         assert!(monitor.permit.is_in_reserve && !busy.iter().any(is_replaced));
-        // In the reserve, too, a new connection replaces an idle one.
+        // A new connection also replaces an idle one in the reserve.
         let next = connections.admit(from(8)).unwrap();
         assert!(next.permit.is_in_reserve && is_replaced(&monitor));
         let _next_is_busy = next.permit.activity.begin_response();

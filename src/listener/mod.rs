@@ -1,8 +1,9 @@
-//! An HTTP/1.1 server that limits the number of connections and the time that each may take.
+//! An HTTP/1.1 server that limits the number of connections and their duration.
 //!
-//! It is built on hyper: `axum::serve` has no limits, and would speak HTTP/2 as soon as any crate turns that on. Connections are
-//! counted for each address ([`connections`]), and one that keeps the server waiting is closed ([`connection`]). The router is
-//! an argument: the daemon's web pages, or the address to which a browser returns after signing in.
+//! It is built on hyper: `axum::serve` has no limits, and would speak HTTP/2 as soon as any crate enables
+//! that feature. Connections are counted per address ([`connections`]), and a connection that keeps the
+//! server waiting is closed ([`connection`]). The caller passes the router: the daemon's web pages, or the
+//! callback that a browser returns to after a sign-in.
 
 mod connection;
 mod connections;
@@ -31,11 +32,11 @@ use self::connection::Connection;
 use self::connections::{Admitted, ConnectionOwner, Connections};
 pub(crate) use self::connections::{ConnectionLimits, IdleTimer, network_of};
 
-/// The buffer of each connection, which is also the largest head of a request. Browsers send a few hundred bytes, and nginx
-/// accepts 32 KiB.
+/// The buffer of each connection, and so the largest request head. Browsers send a few hundred bytes, and
+/// nginx accepts 32 KiB.
 const BUFFER: usize = 32 * 1024;
 
-/// The response when not even the reserve has room.
+/// The response when even the reserve is full.
 const NO_ROOM: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
@@ -47,7 +48,7 @@ pub(crate) struct HttpListener {
     is_proxy: Box<dyn Fn(IpAddr) -> bool + Send + Sync>,
 }
 
-/// Whether all responses were finished when the server shut down.
+/// Whether all responses were finished at shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum ShutdownOutcome {
@@ -62,22 +63,23 @@ pub(crate) struct Peer {
     /// The address of the client, or of a proxy in between.
     pub(crate) address: SocketAddr,
     pub(crate) idle_timer: IdleTimer,
-    /// Whether there was room only in the reserve, which is for health alone.
+    /// Whether the connection came from the reserve, which serves only health.
     pub(crate) is_in_reserve: bool,
     connections: Arc<Connections>,
     id: u64,
 }
 
 impl Peer {
-    /// Says for whom this proxy forwards a request: from now on the connection counts for that address. `false` if the address
-    /// has reached its limit and none of its connections is idle.
+    /// Sets the client that this proxy forwards for: the connection counts against that address from now on.
+    /// `false` if the address has reached its limit and none of its connections is idle.
     pub(crate) fn forwarded_for(&self, client: IpAddr) -> bool {
         self.connections.assign(self.id, client)
     }
 }
 
 impl HttpListener {
-    /// Puts limits on a socket. Addresses for which `is_proxy` holds have none of their own, as they forward for others.
+    /// Puts limits on a socket. Addresses for which `is_proxy` holds are exempt, because they forward for
+    /// others.
     pub(crate) fn new(
         listener: TcpListener,
         limits: &ConnectionLimits,
@@ -87,8 +89,8 @@ impl HttpListener {
         Self { listener, limits: *limits, connections, is_proxy: Box::new(is_proxy) }
     }
 
-    /// Serves until `shutdown` resolves. Then no new connection is accepted, and responses in progress have the grace period
-    /// to finish.
+    /// Serves until `shutdown` resolves. Then no new connection is accepted, and responses in progress get
+    /// the grace period to finish.
     pub(crate) async fn serve(self, app: Router, shutdown: impl Future<Output = ()>) -> ShutdownOutcome {
         let (graceful, mut tasks) = (GracefulShutdown::new(), JoinSet::new());
         tokio::pin!(shutdown);
@@ -114,7 +116,7 @@ impl HttpListener {
                 Ok(accepted) => return accepted,
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(error) => {
-                    // Mostly there is no file descriptor left: an idle connection gives one back.
+                    // Usually the process is out of file descriptors; closing an idle connection frees one.
                     tracing::debug!(%error, "can't accept a connection");
                     self.connections.close_idlest();
                     sleep_until(Instant::now() + Duration::from_secs(1)).await;
@@ -137,7 +139,7 @@ impl HttpListener {
             false => ConnectionOwner::Network(network_of(address)),
         };
         let Some(admitted) = self.connections.admit(owner) else { return reject(stream) };
-        // Responses are small, and each is written at once.
+        // Responses are small, and each is written at once, so Nagle's algorithm would only delay them.
         let _ = stream.set_nodelay(true);
         tasks.spawn(serve_connection(
             stream,
@@ -171,7 +173,7 @@ async fn serve_connection(
     let app = TowerToHyperService::new(app);
     let activity = permit.activity.clone();
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        // Until the request is complete, the client is the one that delays it.
+        // Until the request is complete, any delay is the client's.
         let in_progress = request.body().is_end_stream().then(|| activity.begin_response());
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer.clone()));
@@ -186,7 +188,7 @@ async fn serve_connection(
         }
     });
     let io = TokioIo::new(Connection::new(stream, permit, idle_timeout));
-    // `Connection` has all timeouts, also for the head.
+    // `Connection` handles all timeouts, including that of the head.
     let server =
         http1::Builder::new().max_buf_size(BUFFER).header_read_timeout(None).serve_connection(io, service);
     tokio::select! {
@@ -196,7 +198,8 @@ async fn serve_connection(
     }
 }
 
-/// Whether a request names exactly one host (RFC 9112, 3.2), which an address in absolute form repeats. HTTP/1.0 may name none.
+/// Whether a request names exactly one host (RFC 9112, 3.2); an absolute URI must repeat it. HTTP/1.0
+/// requests may omit it.
 fn names_one_host(request: &Request) -> bool {
     let hosts = || request.headers().get_all(header::HOST).into_iter();
     let authority = request.uri().authority();
@@ -216,7 +219,7 @@ fn bad_host() -> Response {
     response
 }
 
-/// Sends [`NO_ROOM`], if that is possible without waiting for the client.
+/// Sends [`NO_ROOM`] if that does not require waiting for the client.
 fn reject(stream: TcpStream) {
     if let Ok(mut stream) = stream.into_std() {
         let _ = stream.write_all(NO_ROOM);
