@@ -1,9 +1,9 @@
-//! Executes the commands of people: post, delete, settle, pause, resume, skip and undo, read the account's history, look at a
-//! bot that has just been signed in.
+//! Executes people's commands: post, delete, settle, pause, resume, skip and its undo, read the account's
+//! history, use new tokens.
 //!
-//! Another process writes the command into the ledger and the process that owns the ledger executes it here. With no
-//! daemon running, the command line owns the ledger itself. A skip is recorded ahead of its slot as given up; undoing
-//! it frees the slot, as long as its time has not come.
+//! Another process writes the command into the ledger, and the process that owns the ledger executes it here.
+//! If no daemon is running, the command line owns the ledger itself. A skip is recorded ahead of its slot, as
+//! a slot given up; an undo frees the slot until its time has come.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::Instrument;
@@ -21,15 +21,16 @@ use crate::net;
 use crate::store::health_state::CLOCK_TOLERANCE;
 use crate::store::{BotRecord, Command, CommandKind, CommandResult, StoreError};
 
-/// A command that was not renewed for this long is not executed: its caller no longer waits, and a retry by that caller
-/// must not become a second post. A caller that waits renews its command every two seconds.
+/// A command that was not renewed for this long is not executed: its caller has stopped waiting, and a retry
+/// must not become a second post. A waiting caller renews its command every two seconds.
 const STALE: TimeDelta = TimeDelta::seconds(10);
 
 impl Engine {
-    /// Executes a command, or says why not. The result is also written into the ledger.
+    /// Executes a command, and also writes the result into the ledger. A result may say why it was not
+    /// executed.
     pub async fn execute(&self, command: &Command) -> Result<CommandResult, StoreError> {
         if !self.store.claim_command(command.id).await? {
-            return Ok(refused("the command was withdrawn"));
+            return Ok(refused("the command was canceled"));
         }
         let answer = match &command.what {
             CommandKind::Post { bot, text } => post(self, command, bot, text.as_deref()).await?,
@@ -71,8 +72,8 @@ async fn change_plan(
     }
 }
 
-/// Tokens are read from the vault whenever they are needed, so all there is to do is to look at the bot at once, which the
-/// caller does.
+/// Tokens are read from the vault whenever they are needed, so nothing has to be reloaded. The caller then
+/// runs the bot at once.
 fn signed_in(engine: &Engine, bot: &str) -> CommandResult {
     match engine.bound_bot(bot) {
         Some(_) => CommandResult::new(true, "the daemon signs with the new tokens", None),
@@ -90,10 +91,10 @@ async fn pause(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError> 
     Ok(CommandResult::new(true, message, None))
 }
 
-/// No flockd is older than this. A clock that shows an earlier time has not been set since its machine started.
+/// Earlier than any flockd. A clock that shows an earlier time has not been set since the machine started.
 const OLDEST: DateTime<Utc> = DateTime::from_timestamp(1_577_836_800, 0).unwrap();
 
-/// Succeeds even if the bot was not paused: the point of the command is that the bot posts.
+/// Succeeds even if the bot was not paused: the point is that the bot posts.
 async fn resume(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError> {
     let Some(bound) = engine.bound_bot(bot) else { return Ok(unknown_bot(bot)) };
     let (bot, now) = (&bound.bot.name, engine.clock.now());
@@ -102,7 +103,7 @@ async fn resume(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError>
     if is_ahead && now < OLDEST {
         let clock = now.format("%Y-%m-%d %H:%M UTC");
         return Ok(refused(format!(
-            "this machine's clock is wrong, it says {clock}: set it, and {bot} goes on"
+            "this machine's clock is wrong: it says {clock}; set it, then resume {bot} again"
         )));
     }
     engine.store.resume(bot, now).await?;
@@ -110,12 +111,12 @@ async fn resume(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError>
     engine.events.emit(&Event::Resumed { bot: bot.clone() });
     let record = engine.bot_record(&bound, now).await?;
     if record.reconciliation.is_some() {
-        let message = Message::from(format!("{bot} posts again when it has read its account"))
+        let message = Message::from(format!("{bot} posts again once it has read its account"))
             .remedy(": see `flockd status`", "");
         return Ok(CommandResult::new(true, message, None));
     }
     let what = if is_ahead {
-        "posts again, its last slot was ahead of the clock and is reset"
+        "posts again; its last slot was ahead of the clock and has been reset"
     } else if before.paused.is_some() {
         "posts again"
     } else {
@@ -130,11 +131,12 @@ async fn resume(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError>
     Ok(CommandResult::new(true, message, None))
 }
 
-/// Reads what the account has posted before.
+/// Reads the account's earlier posts.
 async fn history(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError> {
     let Some(bound) = engine.bound_bot(bot) else { return Ok(unknown_bot(bot)) };
     let bot = &bound.bot.name;
-    // Its own post on the account must stay available for it to be matched: counted as another line, it would be sent again.
+    // An open post must stay available for matching: if it were counted as another line, it would be sent
+    // again.
     let record = engine.bot_record(&bound, engine.clock.now()).await?;
     if let Some(open) = &record.open {
         return Ok(in_the_way(open));
@@ -146,7 +148,7 @@ async fn history(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError
     };
     let missing = missing.map_or_else(String::new, |why| format!("; {why}, so older ones may be repeated"));
     let message = format!(
-        "{bot}'s account has {seen} posts that the ledger did not know: {found} are lines of its poem, and count as used now{missing}"
+        "{bot}'s account has {seen} posts that the ledger did not know: {found} are lines of its poem and now count as used{missing}"
     );
     Ok(CommandResult::new(true, message, None))
 }
@@ -158,7 +160,7 @@ async fn post(
     text: Option<&str>,
 ) -> Result<CommandResult, StoreError> {
     if let Some(post) = engine.store.post(command.id).await? {
-        // The process that executed it ended after posting and before answering.
+        // An earlier process posted, and ended before it wrote the result.
         let sending = post.state == State::Sending;
         return Ok(report(&if sending { tick::lost(engine, &post).await? } else { post }));
     }
@@ -192,15 +194,16 @@ async fn post(
         Attempted::Post(post) => report(&post),
         Attempted::Exhausted => refused(bound.bot.exhausted()),
         Attempted::Elsewhere | Attempted::Later(_) => {
-            refused("another post of this bot was quicker: ask again")
+            refused("the bot started another post first: try again")
         }
     })
 }
 
-/// Why no line of the bot's poem may be posted by hand, if so. A text given with the command may always be posted.
+/// Why no line of the bot's poem may be posted by hand, if so. A given text may always be posted.
 fn keeps_lines(record: &BotRecord, bot: &str) -> Option<Message> {
     if record.reconciliation.is_some() {
-        let why = format!("the ledger comes from a copy, and {bot} has yet to see what it posted since");
+        let why =
+            format!("the ledger was restored from a backup, and {bot} has yet to read what it posted since");
         return Some(Message::from(why).remedy(": see `flockd status`", ""));
     }
     let paused = |_| {
@@ -210,22 +213,22 @@ fn keeps_lines(record: &BotRecord, bot: &str) -> Option<Message> {
     record.paused.as_ref().map(paused)
 }
 
-/// When the command was last renewed: since it was read it may have waited here for its bot.
+/// When the command was last renewed, which may be after it was read: it may have waited here for its bot.
 async fn last_renewed(engine: &Engine, command: &Command) -> Result<DateTime<Utc>, StoreError> {
     let open = engine.store.open_commands().await?;
     Ok(open.iter().find(|open| open.id == command.id).unwrap_or(command).made_at)
 }
 
-/// Deletes a post from the network, then records that in the ledger. If only the first succeeds, the command can be
-/// repeated: a post that is already gone counts as deleted.
+/// Deletes a post from the network, then records the deletion in the ledger. If only the first step succeeds,
+/// the command can be repeated: a post that is already gone counts as deleted.
 async fn delete(engine: &Engine, id: &str) -> Result<CommandResult, StoreError> {
-    let Ok(id) = id.parse::<PostId>() else { return Ok(refused(format!("{id} is no post id"))) };
+    let Ok(id) = id.parse::<PostId>() else { return Ok(refused(format!("{id} is not a post id"))) };
     let Some(post) = engine.store.post(id).await? else {
         return Ok(refused(format!("there is no post {id}")));
     };
     if post.state != State::Posted {
         let state = post.state;
-        return Ok(refused(format!("post {id} is {state}: only a posted one can be taken back")));
+        return Ok(refused(format!("post {id} is {state}: only a posted one can be deleted")));
     }
     let Some(bound) = engine.bound_bot(post.bot.as_str()).filter(|bound| bound.bot.network == post.network)
     else {
@@ -244,7 +247,7 @@ async fn delete(engine: &Engine, id: &str) -> Result<CommandResult, StoreError> 
 }
 
 async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<CommandResult, StoreError> {
-    let Ok(id) = id.parse::<PostId>() else { return Ok(refused(format!("{id} is no post id"))) };
+    let Ok(id) = id.parse::<PostId>() else { return Ok(refused(format!("{id} is not a post id"))) };
     let Some(post) = engine.store.post(id).await? else {
         let why = Message::from(format!("there is no post {id}")).remedy(": `flockd posts` lists them", "");
         return Ok(refused(why));
@@ -264,7 +267,7 @@ async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<CommandResult
             let run = BotRun { engine, bound: &bound, record: &record };
             settle::not_posted(&run, &post, why)
         }
-        // The bot has left the flock, so it would never be sent again.
+        // The bot was removed from the flock, so the post would never be sent again.
         (false, None) => Move::Release(why),
     };
     let post = engine.advance(&post, &step).await?;
@@ -275,13 +278,13 @@ fn report(post: &Post) -> CommandResult {
     let reason = message::reason_of(post).unwrap_or_else(|| "no reason was recorded".into());
     let message = match post.state {
         State::Posted => posted(post),
-        State::Planned => Message::from("planned, and will be sent when its time comes: ").then(reason),
-        State::Unknown if post.cause == Some(Cause::Ask) => Message::from("unknown, the bot waits until ")
+        State::Planned => Message::from("planned; it will be sent when it is due: ").then(reason),
+        State::Unknown if post.cause == Some(Cause::Ask) => Message::from("unknown; the bot waits until ")
             .remedy(format!("`flockd settle {}`", post.id), "you say whether it was posted")
             .text(": ")
             .then(reason),
-        State::Unknown => Message::from("unknown so far, and looked for; ")
-            .remedy("`flockd posts` shows what comes of it", "this page shows what comes of it")
+        State::Unknown => Message::from("still unknown, and the network is being checked; ")
+            .remedy("`flockd posts` shows the result", "this page will show the result")
             .text(": ")
             .then(reason),
         state => Message::from(format!("{state}: ")).then(reason),
@@ -300,11 +303,11 @@ fn posted(post: &Post) -> Message {
 }
 
 fn unknown_bot(bot: &str) -> CommandResult {
-    // The caller found it in flock.toml.
+    // The caller has already found the bot in flock.toml.
     let why = format!(
-        "the daemon knows no bot {bot} yet: a reload brings it, which comes within seconds of a change to flock.toml"
+        "the daemon does not know bot {bot} yet: it reloads within seconds of a change to flock.toml"
     );
-    refused(Message::from(why).remedy("; if it was refused, `flockd status` says why", ""))
+    refused(Message::from(why).remedy("; if the reload was refused, `flockd status` says why", ""))
 }
 
 fn refused(message: impl Into<Message>) -> CommandResult {
@@ -319,10 +322,12 @@ fn in_the_way(open: &Post) -> CommandResult {
     let message = match state {
         State::Unknown if open.cause == Some(Cause::Ask) => message.text("settle it first").remedy(
             format!(": `flockd settle {id} --posted` or `--not-posted`"),
-            ", by saying whether the account has it",
+            " by choosing whether the account has it",
         ),
-        State::Unknown => message.text("it is being looked for, which takes some minutes; then ask again"),
-        _ => message.text("wait until it has come to rest"),
+        State::Unknown => {
+            message.text("the network is being checked for it, which takes some minutes; then try again")
+        }
+        _ => message.text("wait until it is finished"),
     };
     CommandResult::new(false, message, Some(id.to_string()))
 }
@@ -332,11 +337,11 @@ pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<CommandResult, 
     let BotRun { engine, bound, record } = *run;
     let (bot, now) = (&bound.bot, engine.clock.now());
     if let Some(post) = engine.store.post(id).await? {
-        // The process that executed it ended after writing and before answering.
+        // An earlier process recorded the skip, and ended before it wrote the result.
         return Ok(skipped(bound, record, post.slot, now));
     }
     let Some(slot) = ahead(bound, record, now).next() else {
-        return Ok(refused(format!("{} has no slot ahead that could be skipped", bot.name)));
+        return Ok(refused(format!("{} has no upcoming slot to skip", bot.name)));
     };
     let due_at = due::with_delay(bot, slot);
     let occasion = Occasion { id, slot: Some(slot), due_at, missed: 0, text: None };
@@ -349,13 +354,13 @@ pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<CommandResult, 
         }
         // The bot took the slot first.
         Err(StoreError::SlotTaken) => {
-            Ok(refused("that slot has just been dealt with: ask again for the next"))
+            Ok(refused("that slot has just been used: try again to skip the next one"))
         }
         Err(error) => Err(error),
     }
 }
 
-/// Undoes the skip of a slot, or of the last slot that is skipped, as long as its time has not come.
+/// Undoes the skip of a slot, or of the last skipped slot, if its time has not come.
 pub(super) async fn undo(
     run: &BotRun<'_>,
     id: PostId,
@@ -369,7 +374,7 @@ pub(super) async fn undo(
     let Some(post) = engine.store.undo_skip(&bot.name, wanted, id, now).await? else {
         let bot = &bot.name;
         return Ok(refused(match slot {
-            None => Message::from(format!("{bot} skips no slot that is still ahead")),
+            None => Message::from(format!("{bot} has no upcoming slot that is skipped")),
             Some(slot) => {
                 Message::from(format!("{bot} does not skip ")).at(slot).text(", or its time has come")
             }
@@ -381,7 +386,7 @@ pub(super) async fn undo(
     Ok(CommandResult::new(true, message.then(next(bound, &record, now)), None))
 }
 
-/// The slots that are still to come and not skipped.
+/// The upcoming slots that are not skipped.
 fn ahead(bound: &BoundBot, record: &BotRecord, now: DateTime<Utc>) -> impl Iterator<Item = DateTime<Utc>> {
     let bot = &bound.bot;
     let not_due = move |slot: &DateTime<Utc>| due::with_delay(bot, *slot) > now;
@@ -411,6 +416,6 @@ fn next(bound: &BoundBot, record: &BotRecord, now: DateTime<Utc>) -> Message {
         _ if record.paused.is_some() => Message::from(", and is paused, so it posts nothing until ")
             .remedy(format!("`flockd resume {name}`"), "you resume it"),
         Some(next) => Message::from(", and posts next at ").at(next),
-        None => Message::from(", and has no other slot ahead"),
+        None => Message::from(", and has no other upcoming slot"),
     }
 }

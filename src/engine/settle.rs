@@ -1,5 +1,5 @@
-//! Settles posts whose outcome is unknown: the network is probed a few times, with growing pauses, for whether it has the
-//! post. Nothing is ever sent from here: a post that is certainly not there becomes `planned` again.
+//! Settles posts whose outcome is unknown: probes the network for the post a few times, with growing pauses.
+//! Nothing is ever sent from here: a post that is certainly not there becomes `planned` again.
 //!
 //! ```text
 //! unknown ──> look ──> there, and no other row's ──> posted
@@ -19,16 +19,16 @@ use crate::flock::post::{Cause, Move, Post, State, Why};
 use crate::net::{ProbeResult, Rejection, RemotePost};
 use crate::store::{BotRecord, StoreError};
 
-/// Makes the next look for a post whose outcome is unknown, if its time has come.
+/// Makes the next probe for a post whose outcome is unknown, if it is due.
 pub(super) async fn settle_unknown(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
     let BotRun { engine, bound, record } = *run;
     if post.network != bound.bot.network {
-        // The bot has moved, and its new network knows nothing of the old one.
+        // The bot has moved, and its new network does not know the old one's posts.
         return Ok(None);
     }
     let now = engine.clock.now();
     let Some(at) = next_look(bound, &post) else { return Ok(None) };
-    // If the clock was set back, the last look seems to be in the future: then it is time for this one.
+    // If the clock was set back, the last probe seems to be in the future: then the next one is due.
     if at > now && post.moved_at <= now && !mended(record, &post) {
         return Ok(Some(at));
     }
@@ -45,7 +45,7 @@ pub(super) async fn settle_unknown(run: &BotRun<'_>, post: Post) -> Result<Wake,
     settle_by(run, &post, &step).await
 }
 
-/// What follows from the posts that are surely it, and from those that may be.
+/// Decides from the posts that are certain matches and those that are possible ones.
 async fn recognised(
     run: &BotRun<'_>,
     post: &Post,
@@ -54,22 +54,22 @@ async fn recognised(
     if let Some(seen) = ours(run.engine, post, surely).await? {
         return Ok(Some(there(seen)));
     }
-    // What is surely it may still come to be shown, so only the last look makes a doubt of it.
+    // A certain match may still appear, so only the last probe acts on a possible one.
     if made(post) + 1 < run.bound.network.probe_delays().len() {
         return Ok(None);
     }
     Ok(ours(run.engine, post, maybe).await?.map(|seen| doubtful(run.bound, post, &seen)))
 }
 
-/// Notes a look, and settles the post if it was found, or if this was the last: what was accepted may take a moment to
-/// show.
+/// Records a probe. Settles the post if it was found or if this was the last probe: an accepted post may take
+/// a moment to appear.
 async fn probed(run: &BotRun<'_>, post: &Post, found: Option<Move>, cost: u32) -> Result<Wake, StoreError> {
     let why = Why::new(Cause::Silence, "no answer came, and it is not on the account so far: looking again");
     let look = Move::Look { why, counts: true, retry_at: None, cost };
     match found {
         None if made(post) + 1 < run.bound.network.probe_delays().len() => settle_by(run, post, &look).await,
         found => {
-            // The request is paid for in any case.
+            // The request is charged in any case.
             run.engine.store.advance(post.id, &look, run.engine.clock.now()).await?;
             let absent = || not_posted(run, post, not_there(post));
             settle_by(run, post, &found.unwrap_or_else(absent)).await
@@ -77,7 +77,7 @@ async fn probed(run: &BotRun<'_>, post: &Post, found: Option<Move>, cost: u32) -
     }
 }
 
-/// Writes down what follows from a look, and tells of it.
+/// Records the result of a probe, and emits it.
 async fn settle_by(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Wake, StoreError> {
     let BotRun { engine, bound, .. } = *run;
     let post = engine.store.advance(post.id, step, engine.clock.now()).await?;
@@ -89,30 +89,30 @@ async fn settle_by(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Wake, S
     Ok(Some(engine.clock.now()))
 }
 
-/// When to look for a post; `None` if a person must settle it.
+/// When to probe for a post; `None` if a person must settle it.
 fn next_look(bound: &BoundBot, post: &Post) -> Wake {
     if post.cause == Some(Cause::Ask) && bound.bot.on_unknown == OnUnknown::Ask {
         return None;
     }
     let looks = bound.network.probe_delays();
-    // There may have been more looks when the last one was made.
+    // The configuration may have allowed more probes when the last one was made.
     let pause = looks.get(made(post)).or(looks.last()).copied().unwrap_or_default();
     let at = post.moved_at + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX);
     Some(post.retry_at.map_or(at, |asked| asked.max(at)))
 }
 
-/// Whether the reason that the post waits is gone: the bot has been signed in since.
+/// Whether the reason that the post waits for is gone: the bot has been signed in since.
 pub(super) fn mended(record: &BotRecord, post: &Post) -> bool {
     let waits_for_sign_in = post.cause.is_some_and(Cause::ends_with_sign_in);
     waits_for_sign_in && record.signed_in_at.is_some_and(|at| at > post.moved_at)
 }
 
-/// How many looks were made for a post.
+/// How many probes were made for a post.
 fn made(post: &Post) -> usize {
     usize::try_from(post.looks).unwrap_or(usize::MAX)
 }
 
-/// The first of the posts that belongs to no other row.
+/// The first of these posts that belongs to no other row.
 async fn ours(engine: &Engine, post: &Post, seen: Vec<RemotePost>) -> Result<Option<RemotePost>, StoreError> {
     if seen.is_empty() {
         return Ok(None);
@@ -128,12 +128,12 @@ fn there(found: RemotePost) -> Move {
 }
 
 fn not_there(post: &Post) -> Why {
-    // What kept a look from being made is no reason any more.
+    // A reason that prevented a probe no longer applies.
     let cause = post.cause.filter(|cause| *cause == Cause::Interrupted).unwrap_or(Cause::Silence);
     Why::new(cause, "no answer came, and the network does not have it")
 }
 
-/// What becomes of a post for which the network may not be asked.
+/// The outcome of a post for which the network may not be probed.
 fn by_policy(bound: &BoundBot, why: &Why) -> Move {
     match bound.bot.on_unknown {
         OnUnknown::AssumePosted => {
@@ -147,12 +147,13 @@ fn by_policy(bound: &BoundBot, why: &Why) -> Move {
     }
 }
 
-/// What happens to a post when the account shows one that resembles it, which the network may have altered. Sending it
-/// again might post it twice, so a person has to look, unless the bot is to assume that it was posted.
+/// The outcome of a post when the account shows a similar one, which the network may have altered. Sending it
+/// again might post it twice, so a person has to compare them, unless the bot's policy is to assume that it
+/// was posted.
 fn doubtful(bound: &BoundBot, post: &Post, seen: &RemotePost) -> Move {
     let place = seen.url.as_deref().unwrap_or(&seen.remote_id);
     let with = seen.client.as_ref().map_or_else(String::new, |client| format!(", posted with {client}"));
-    let found = format!("a post that is like it, and may be it, is on the account at {place}{with}");
+    let found = format!("the account shows a similar post, which may be this one, at {place}{with}");
     match bound.bot.on_unknown {
         OnUnknown::AssumePosted => {
             let reason = Some(format!("assumed: no answer came, and {found}"));
@@ -168,7 +169,7 @@ fn doubtful(bound: &BoundBot, post: &Post, seen: &RemotePost) -> Move {
     }
 }
 
-/// The network can't be probed now: retry when it says, or after as long again as this has taken so far.
+/// The network can't be probed now: retry when it says, or after as long again as the post has waited so far.
 fn not_now(engine: &Engine, post: &Post, rejection: &Rejection) -> Move {
     let now = engine.clock.now();
     let since = post.settled_at.unwrap_or(post.moved_at);
@@ -190,7 +191,7 @@ pub(super) fn not_posted(run: &BotRun<'_>, post: &Post, why: Why) -> Move {
     let retry_at = match post.attempts {
         _ if post.slot.is_none() || now > deadline => None,
         0 | 1 => Some(now),
-        // A network that leaves each attempt in doubt is asked less and less often.
+        // If attempts stay in doubt, the probes become less and less frequent.
         _ => limits::next_attempt(post.planned_at, now, None, deadline, &mut *engine.rng()),
     };
     match retry_at {

@@ -1,5 +1,5 @@
-//! One tick of one bot: what there is to do for it now, and when to look at it again. Everything is derived from the ledger
-//! each time, so a restart is just another tick.
+//! One tick of one bot: does what is due now, and returns when to run again. Everything is derived from the
+//! ledger each time, so a restart is just another tick.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tracing::Instrument;
@@ -11,10 +11,10 @@ use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::store::StoreError;
 use crate::store::health_state::{CLOCK_TOLERANCE, clock_was_ahead};
 
-/// When another process took the slot first, its post needs a moment.
+/// How long to wait for the post of another process that took the slot first.
 const MOMENT: TimeDelta = TimeDelta::seconds(1);
 
-/// Does what is due for a bot.
+/// Does whatever is due for a bot.
 pub(super) async fn tick(engine: &Engine, bound: &BoundBot) -> Result<Wake, StoreError> {
     let now = engine.clock.now();
     let record = engine.bot_record(bound, now).await?;
@@ -36,9 +36,9 @@ pub(super) async fn tick(engine: &Engine, bound: &BoundBot) -> Result<Wake, Stor
     }
     let is_ahead = clock_was_ahead(&bound.bot, record.last_slot, false, now);
     engine.emit_ahead(bound, record.last_slot, is_ahead);
-    // A slot that was on time stays so while it waits for the pace of its app.
-    let patience = if engine.limits.expects(&bound.bot) { TimeDelta::MAX } else { due::ON_TIME };
-    match due::due_within(&bound.bot, record.last_slot, now, patience) {
+    // A slot that was on time stays on time while the app's pacing delays it.
+    let tolerance = if engine.limits.expects(&bound.bot) { TimeDelta::MAX } else { due::ON_TIME };
+    match due::due_within(&bound.bot, record.last_slot, now, tolerance) {
         Due::Slot { slot, due_at, missed } => {
             let id = engine.new_id();
             let occasion = Occasion { id, slot: Some(slot), due_at, missed, text: None };
@@ -58,8 +58,8 @@ pub(super) async fn tick(engine: &Engine, bound: &BoundBot) -> Result<Wake, Stor
     }
 }
 
-/// What is logged about a post belongs to it, and to its slot if it has one. At the gravest level, so that whatever is
-/// logged at all can say so.
+/// The span of log lines about a post: its bot, its slot if it has one, and its id. It has the highest level,
+/// so that it is present whatever level is logged.
 pub(super) fn span(bound: &BoundBot, slot: Option<DateTime<Utc>>, post: Option<PostId>) -> tracing::Span {
     let slot = slot.map(|slot| slot.to_rfc3339_opts(SecondsFormat::Secs, true));
     let post = post.map(tracing::field::display);
@@ -101,17 +101,17 @@ fn after_post(run: &BotRun<'_>, post: &Post, last_slot: DateTime<Utc>) -> Wake {
     }
 }
 
-/// Goes on with the post that a bot has open.
+/// Continues with the bot's open post.
 async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
     let BotRun { engine, bound, record } = *run;
     let now = engine.clock.now();
     let post = match post.state {
         State::Planned if post.network != bound.bot.network => {
-            let why = format!("planned for {}, where the bot posts no more", post.network);
+            let why = format!("planned for {}, where the bot no longer posts", post.network);
             engine.advance(&post, &Move::Release(Why::new(Cause::Person, why))).await?
         }
         State::Planned if post.due_at > now + CLOCK_TOLERANCE => {
-            let why = Why::new(Cause::Late, "it was planned by a clock that was ahead");
+            let why = Why::new(Cause::Late, "it was planned while the clock was ahead");
             engine.advance(&post, &Move::Release(why)).await?
         }
         State::Planned if run.is_late(post.due_at) => {
@@ -133,7 +133,7 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
             match attempt::attempt_planned(run, &post).await? {
                 Attempted::Post(post) => *post,
                 Attempted::Later(at) => return Ok(Some(at)),
-                // What is planned has its line and its slot.
+                // A planned post already has its line and its slot.
                 Attempted::Exhausted | Attempted::Elsewhere => post,
             }
         }
@@ -142,8 +142,8 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
     Ok(after_post(run, &post, record.last_slot))
 }
 
-/// Doubts a post that is `sending` although no run sends it: a bot has one run at a time, so the one that sent
-/// it ended without recording the outcome.
+/// Marks a post as in doubt that is `sending` although no run sends it. A bot has one run at a time, so the
+/// run that sent it ended without recording the outcome.
 pub(super) async fn lost(engine: &Engine, post: &Post) -> Result<Post, StoreError> {
     let why = Why::new(Cause::Interrupted, "flockd lost track of this post while it was being sent");
     engine.advance(post, &Move::Doubt(why)).await

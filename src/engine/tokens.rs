@@ -1,6 +1,6 @@
-//! Tokens: hands a bot's client the tokens to sign with, renews those that expire, and stores new ones before they are used.
-//! The requests that a bot makes as its account, with one retry after a renewal, are here too; what is posted is not
-//! decided here.
+//! Tokens: gives a bot's client the tokens to sign with, renews expired ones, and stores new ones before they
+//! are used. The requests that a bot makes as its account are here too, with one retry after a renewal. What
+//! to post is decided elsewhere.
 //!
 //! ```text
 //! read version N ──> lease it for 60 s ──> ask the network ──> store as version N+1 ──> use
@@ -8,8 +8,9 @@
 //!        └──────────────────┘
 //! ```
 //!
-//! A refresh token may be valid only once, so at most one process asks at a time: the lease is a compare-and-swap in the
-//! ledger. Tokens are renewed when they are needed and have expired or were rejected, never by a timer. The vault seals them.
+//! A refresh token may work only once, so at most one process renews at a time: the lease is a
+//! compare-and-swap in the ledger. Tokens are renewed on use, when they have expired or were rejected, never
+//! by a timer. The vault seals them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,15 +27,15 @@ use crate::net::{ProbeResult, Rejection, Session, Timeline};
 use crate::store::vault::{StoredTokens, Vault, VaultError};
 use crate::store::{AccountConflict, Store, StoreError};
 
-/// How long a lease lasts: longer than a request may take, so that two are never in flight.
+/// How long a lease lasts: longer than a request may take, so that two renewals are never in flight.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
 /// The same for signing out, which takes two requests.
 const SIGN_OUT_LEASE: TimeDelta = TimeDelta::seconds(90);
-/// Tokens that run out within this are renewed first: the request takes a moment, and clocks differ.
+/// Tokens that expire within this time are renewed first: the request takes a moment, and clocks differ.
 const EARLY: TimeDelta = TimeDelta::seconds(30);
 /// The pause before checking whether another process has finished renewing.
 const MEANWHILE: Duration = Duration::from_millis(500);
-/// The pause between attempts to store new tokens that the ledger does not take.
+/// The pause between attempts to store new tokens when the ledger can't be written.
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Manages the tokens of a flock.
@@ -45,7 +46,7 @@ pub struct TokenManager {
     events: Events,
 }
 
-/// What a bot signs with.
+/// The tokens that a bot's requests are signed with.
 #[derive(Debug, Clone, Default)]
 pub struct SessionTokens {
     /// The tokens; `None` on a network without sign-in.
@@ -54,10 +55,10 @@ pub struct SessionTokens {
     version: Option<u64>,
 }
 
-/// Why a request can't be made as a bot's account.
+/// Why no request can be made as a bot's account.
 #[derive(Debug, thiserror::Error)]
 pub enum NotReady {
-    /// For a reason that concerns this bot.
+    /// The reason concerns only this bot.
     #[error(transparent)]
     Rejection(#[from] Rejection),
     /// The ledger can't be used.
@@ -76,7 +77,7 @@ impl From<VaultError> for NotReady {
 }
 
 impl SessionTokens {
-    /// Whether there is something to renew.
+    /// Whether the tokens can be renewed.
     pub fn renewable(&self) -> bool {
         let renewable = match &self.tokens {
             Some(Tokens::OAuth2 { .. } | Tokens::AppPassword { .. }) => true,
@@ -87,7 +88,7 @@ impl SessionTokens {
 }
 
 impl TokenManager {
-    /// A manager of the tokens in this vault of this ledger.
+    /// Manages the tokens that this vault keeps in this ledger.
     pub const fn new(
         store: Arc<dyn Store>,
         vault: Arc<Vault>,
@@ -97,7 +98,7 @@ impl TokenManager {
         Self { store, vault, clock, events }
     }
 
-    /// The tokens for a bot's next request, renewed if they have run out.
+    /// The tokens for a bot's next request, renewed if they have expired.
     pub async fn tokens(&self, bound: &BoundBot) -> Result<SessionTokens, NotReady> {
         let current = self.stored(bound).await?;
         if current.renewable() && self.runs_out(current.tokens.as_ref()) {
@@ -106,8 +107,8 @@ impl TokenManager {
         Ok(current)
     }
 
-    /// Asks something of a bot's network: with the tokens at hand, and, if those are not accepted and others can be
-    /// had, once more with renewed ones.
+    /// Makes a request to a bot's network with the current tokens. If they are rejected and can be renewed,
+    /// tries once more with the new ones.
     pub async fn ask<T, E: Into<NotReady>, F: Future<Output = Result<T, E>>>(
         &self,
         bound: &BoundBot,
@@ -122,7 +123,7 @@ impl TokenManager {
         }
     }
 
-    /// The tokens as they are, without a request to the network.
+    /// The current tokens, without a request to the network.
     pub async fn stored(&self, bound: &BoundBot) -> Result<SessionTokens, NotReady> {
         if !bound.network.requires_auth() {
             return Ok(SessionTokens::default());
@@ -133,8 +134,8 @@ impl TokenManager {
         }
     }
 
-    /// Newer tokens than `current`, which have expired or were rejected. If another process has stored newer ones in
-    /// the meantime, those.
+    /// Tokens newer than `current`, which have expired or were rejected: those that another process has
+    /// stored since, or renewed ones.
     pub async fn renew(&self, bound: &BoundBot, current: &SessionTokens) -> Result<SessionTokens, NotReady> {
         let kept = self.leased(&bound.bot.name, Some(current), LEASE).await?;
         if kept.tokens == current.tokens {
@@ -144,11 +145,11 @@ impl TokenManager {
         }
     }
 
-    /// Revokes a bot's tokens, and forgets them. If the network can't be reached they are forgotten all the same, and
-    /// that is returned; if it refuses, or the tokens can't be opened, nothing is forgotten.
+    /// Revokes a bot's tokens and deletes them. If the network can't be reached, they are deleted anyway, and
+    /// the error is returned. If the network refuses, or the tokens can't be decrypted, nothing is deleted.
     pub async fn sign_out(&self, bound: &BoundBot) -> Result<Option<Rejection>, NotReady> {
         let bot = &bound.bot.name;
-        // A process that is renewing them would be left with new tokens that are never revoked.
+        // A process that is renewing them would end up with new tokens that are never revoked.
         let kept = self.leased(bot, None, SIGN_OUT_LEASE).await?;
         let version = kept.version;
         let revoked = match signed_in(bound, kept) {
@@ -165,10 +166,11 @@ impl TokenManager {
                 Err(rejection.into())
             }
             revoked => match self.vault.sign_out(bot, version).await {
-                // It was signed in again in the meantime, with other tokens.
+                // It was signed in again meanwhile, with other tokens.
                 Ok(()) | Err(VaultError::Store(StoreError::Overtaken)) => Ok(revoked.err()),
                 Err(error) => {
-                    let reason = format!("the tokens are revoked, but they can't be forgotten: {error}");
+                    let reason =
+                        format!("the tokens are revoked, but can't be deleted from the ledger: {error}");
                     Err(rejection(Cause::SignIn, reason).into())
                 }
             },
@@ -180,8 +182,9 @@ impl TokenManager {
         let _ = self.store.release_credential(bot, version).await;
     }
 
-    /// Leases the tokens stored for a bot, waiting while another process has the lease; returns without a lease if they are
-    /// not the ones in `current`, where those are given. A new key makes a new version of the same tokens.
+    /// Leases the tokens stored for a bot, waiting while another process holds the lease. Returns without a
+    /// lease if they are no longer `current`, if that is given. A new key counts as a new version of the same
+    /// tokens.
     async fn leased(
         &self,
         bot: &BotName,
@@ -220,7 +223,7 @@ impl TokenManager {
         }
     }
 
-    /// Stores new tokens, however long it takes: they exist only here, and the old ones are no longer valid.
+    /// Stores new tokens, however long it takes: they exist only here, and the old ones no longer work.
     async fn keep(
         &self,
         bound: &BoundBot,
@@ -237,14 +240,15 @@ impl TokenManager {
             if let Ok(kept) = self.vault.tokens(bot).await {
                 let is = |tokens: &Tokens| kept.tokens.as_ref() == Some(tokens);
                 if is(new) {
-                    // They were stored in spite of the error.
+                    // They were stored despite the error.
                     break;
                 } else if !is(old) {
-                    // The bot was signed in or out in the meantime, so these will not be used. Revoking them is only tidier.
+                    // The bot was signed in or out meanwhile, so these tokens will not be used. They are
+                    // revoked only to be tidy.
                     let _ = bound.network.revoke(new).await;
                     return Ok(());
                 } else if kept.version != version {
-                    // The same tokens, sealed with another key.
+                    // The same tokens, sealed with a new key.
                     version = kept.version;
                     continue;
                 }
@@ -273,7 +277,7 @@ impl TokenManager {
         }
         let why = rejection.why;
         let reason = if cut_off {
-            format!("{}; an earlier renewal was cut off before its tokens could be kept", why.reason)
+            format!("{}; an earlier renewal was cut off before its tokens were stored", why.reason)
         } else {
             why.reason
         };
@@ -295,7 +299,7 @@ fn signed_in(bound: &BoundBot, kept: StoredTokens) -> Result<SessionTokens, NotR
         return Err(rejection(Cause::SignIn, message::not_signed_in(name).to_string()).into());
     };
     if of != *network {
-        // A bot that has moved must not show one network the tokens of another.
+        // A bot that has moved must not send one network the tokens of another.
         return Err(
             rejection(Cause::SignIn, message::signed_in_elsewhere(name, of, *network).to_string()).into()
         );
@@ -307,15 +311,15 @@ fn rejection(cause: Cause, reason: String) -> Rejection {
     Rejection::unanswered(Why::new(cause, reason))
 }
 
-/// What a client needs to make requests as the account that it should be.
+/// What a client needs to make requests as the bot's account.
 #[derive(Clone)]
 pub(super) struct LiveSession {
-    /// What it is handed with each request.
+    /// The part that the client gets with each request.
     pub session: Session,
     tokens: SessionTokens,
 }
 
-/// What is about to be sent, and is not fixed yet.
+/// A post that is about to be sent and not fixed yet.
 pub(super) struct Intent<'a> {
     pub id: PostId,
     pub text: &'a str,
@@ -323,14 +327,14 @@ pub(super) struct Intent<'a> {
 }
 
 impl LiveSession {
-    /// Whether tokens that were not accepted can be renewed.
+    /// Whether the tokens can be renewed if they are rejected.
     pub(super) fn renewable(&self) -> bool {
         self.tokens.renewable()
     }
 }
 
-/// Makes a request as the bot's account; and, if the tokens at hand are not accepted and others can be had, once more
-/// with renewed ones.
+/// Makes a request as the bot's account. If the current tokens are rejected and can be renewed, tries once
+/// more with the new ones.
 async fn request<T, F: Future<Output = Result<T, NotReady>>>(
     run: &BotRun<'_>,
     known: Option<&Account>,
@@ -341,7 +345,7 @@ async fn request<T, F: Future<Output = Result<T, NotReady>>>(
     run.engine.tokens.ask(run.bound, asked).await
 }
 
-/// Makes sure that the bot may post what is fixed already.
+/// Makes sure that the bot may send a post that is already fixed.
 pub(super) async fn ready_to_post(
     run: &BotRun<'_>,
     known: Option<&Account>,
@@ -353,7 +357,7 @@ pub(super) async fn ready_to_post(
     .await
 }
 
-/// The same for a new post, with all that is to be sent where that is more than the text.
+/// The same for a new post. Also returns the full content to be sent, if that is more than the text.
 pub(super) async fn ready_to_send(
     run: &BotRun<'_>,
     known: Option<&Account>,
@@ -368,7 +372,7 @@ pub(super) async fn ready_to_send(
     .await
 }
 
-/// Makes sure of the same with newer tokens, after these were not accepted.
+/// Repeats the check with newer tokens after these were rejected.
 pub(super) async fn renewed(run: &BotRun<'_>, ready: &LiveSession) -> Result<LiveSession, NotReady> {
     let current = run.engine.tokens.renew(run.bound, &ready.tokens).await?;
     let ready = prepared(run, ready.session.account.as_ref(), current).await?;
@@ -376,8 +380,8 @@ pub(super) async fn renewed(run: &BotRun<'_>, ready: &LiveSession) -> Result<Liv
     Ok(ready)
 }
 
-/// Makes sure that no other bot of the flock had the account first: two that post to one account would say every line
-/// twice.
+/// Makes sure that no other bot of the flock had the account first: two bots on one account would post every
+/// line twice.
 async fn alone(run: &BotRun<'_>, ready: &LiveSession) -> Result<(), NotReady> {
     let BotRun { engine, bound, .. } = *run;
     let Some(account) = ready.session.account.as_ref().filter(|_| bound.network.requires_auth()) else {
@@ -407,7 +411,7 @@ fn taken(bound: &BoundBot, account: &Account, other: &BotName) -> Why {
     Why::new(Cause::AccountTaken, reason)
 }
 
-/// Looks once for a post whose outcome is unknown.
+/// Probes once for a post whose outcome is unknown.
 pub(super) async fn look(run: &BotRun<'_>, post: &Post) -> Result<ProbeResult, NotReady> {
     let BotRun { engine, bound, record } = *run;
     request(run, record.account.as_ref(), |LiveSession { session, .. }| async move {
@@ -441,7 +445,7 @@ pub(super) async fn tell_if_signed_out(engine: &Engine, bound: &BoundBot) {
     }
 }
 
-/// Makes sure that the tokens are those of the account that it should be, and has the ledger remember what is learnt.
+/// Makes sure that the tokens belong to the expected account, and stores what it learns about the account.
 async fn prepared(
     run: &BotRun<'_>,
     known: Option<&Account>,
@@ -459,7 +463,7 @@ async fn prepared(
 async fn remember(run: &BotRun<'_>, known: Option<&Account>, account: &Account) -> Result<(), StoreError> {
     let (engine, bot) = (run.engine, &run.bound.bot.name);
     engine.store.remember(bot, account).await?;
-    // What else is learnt of an account, and learnt again from time to time, is no news.
+    // Other details of an account change from time to time and need no event.
     if known.is_some_and(|known| {
         known.handle == account.handle && known.credential_fingerprint == account.credential_fingerprint
     }) {
