@@ -11,10 +11,10 @@ use url::Url;
 /// Hosts that never go through a proxy, whatever `NO_PROXY` says: a proxy's loopback addresses are not ours.
 const THIS_MACHINE: &str = "127.0.0.0/8, ::1, ::ffff:127.0.0.0/104, localhost, localhost.";
 
-/// The most bytes of a certificate bundle that are searched. Mozilla's has a quarter of a megabyte.
+/// The most bytes of a certificate bundle that are searched. Mozilla's bundle is about 250 KB.
 const BUNDLE_MAX: u64 = 16 * 1024 * 1024;
 
-/// How a block of PEM begins.
+/// The beginning of a PEM block.
 const PEM: &[u8] = b"-----BEGIN ";
 
 /// The variables that matter for HTTP.
@@ -37,7 +37,7 @@ impl HttpEnvironment {
     pub(super) fn of(find: impl Fn(&str) -> Option<OsString>) -> Self {
         let find = |name: &str| find(name).filter(|value| !value.is_empty());
         let text = |name: &str| find(name).or_else(|| find(&name.to_lowercase()))?.into_string().ok();
-        // A CGI program gets a client's `Proxy` header under this name.
+        // A CGI program gets a client's `Proxy` header in this variable.
         let is_cgi = find("REQUEST_METHOD").is_some();
         let folders = find("SSL_CERT_DIR").map(|folders| std::env::split_paths(&folders).collect());
         Self {
@@ -50,21 +50,21 @@ impl HttpEnvironment {
         }
     }
 
-    /// A builder with the proxies and certificates of this environment.
+    /// A builder configured with this environment's proxies and certificates.
     pub(super) fn apply(&self, builder: ClientBuilder) -> ClientBuilder {
-        // Reading anything but a regular file may block forever.
+        // Reading anything but a regular file could block forever.
         let readable = self.bundle.as_deref().is_none_or(|bundle| !bundle.exists() || bundle.is_file());
         let builder = builder.no_proxy().tls_built_in_native_certs(readable);
         self.proxies().into_iter().filter_map(|(_, proxy)| proxy).fold(builder, ClientBuilder::proxy)
     }
 
-    /// Every setting that has no effect, or probably not the intended one. Addresses of proxies are not shown: they may
-    /// hold a password.
+    /// Every setting that has no effect, or probably not the intended one. Proxy addresses are not shown,
+    /// because they may contain a password.
     #[must_use]
     pub fn problems(&self) -> Vec<String> {
         let proxies = self.proxies().into_iter().filter(|(_, proxy)| proxy.is_none());
         let proxies = proxies.map(|(name, _)| {
-            format!("{name} is ignored, as it is not the address of an HTTP proxy: write it like http://proxy.example:3128")
+            format!("{name} is ignored because it is not the address of an HTTP proxy: write it like http://proxy.example:3128")
         });
         let bundle = self.bundle.iter().filter_map(|bundle| {
             let problem = problem_of_bundle(bundle)?;
@@ -80,7 +80,7 @@ impl HttpEnvironment {
         proxies.chain(bundle).chain(folders).collect()
     }
 
-    /// The proxies by their variables; `None` where the address can't be used.
+    /// The proxies and their variables; `None` where the address is unusable.
     fn proxies(&self) -> Vec<(&'static str, Option<Proxy>)> {
         let none = NoProxy::from_string(&format!("{THIS_MACHINE}, {}", self.none));
         let proxy = |url: &str, to: fn(Url) -> reqwest::Result<Proxy>| {
@@ -95,7 +95,7 @@ impl HttpEnvironment {
     }
 }
 
-/// The address of an HTTP proxy; `http://` may be left out.
+/// The address of an HTTP proxy. The `http://` may be omitted.
 fn proxy_url(text: &str) -> Option<Url> {
     let text = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let url = Url::parse(&text).ok()?;
@@ -135,7 +135,7 @@ mod tests {
         })
     }
 
-    /// Answers one request, and says what it asked for.
+    /// Answers one request, and returns what was requested.
     fn server() -> (SocketAddr, std::thread::JoinHandle<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -222,7 +222,7 @@ mod tests {
         );
     }
 
-    /// None of these may keep the daemon from starting: the built-in certificates remain.
+    /// None of these may prevent the daemon from starting: the built-in certificates remain.
     #[test]
     fn a_bundle_without_certificates_is_said_and_stops_nothing() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! HTTP as all networks use it: the client that every bot shares, bodies with a size limit, and whether a request that
-//! failed was sent. What an answer means is up to each network.
+//! HTTP for all networks: the client that every bot shares, bodies with a size limit, and whether a failed
+//! request was sent. Each network interprets the answers.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -12,28 +12,28 @@ use url::form_urlencoded::byte_serialize;
 use super::environment::HttpEnvironment;
 use crate::flock::secret::Secret;
 
-/// The most bytes of an answer that are read. The longest answers we ask for are a page of a hundred posts on X, under
-/// 200 KiB with every character escaped, and a page of twenty statuses of 5,000 characters. A hundred longer ones at once
-/// must not fill the memory.
+/// The most bytes of an answer that are read. The longest expected answers are a page of a hundred posts on
+/// X, under 200 KiB with every character escaped, and a page of twenty statuses of 5,000 characters. A
+/// hundred longer answers at once must not exhaust the memory.
 pub const BODY_MAX: usize = 512 * 1024;
 
-/// The most characters of a quotation: a log line stays a line.
+/// The most characters of a quotation, so that a log message stays one line.
 const WORDS_MAX: usize = 200;
 
-/// Secrets shorter than this are not searched for in quotations: they would be found in any word. Networks hand out secrets
-/// of 25 characters and more; only PINs have 7 digits.
+/// Secrets shorter than this are not redacted in quotations, as they would match ordinary words. Networks
+/// issue secrets of 25 or more characters; only PINs have 7 digits.
 const SECRET_MIN: usize = 7;
 
 /// How long a request may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until the connection is established, TLS included. When it elapses, nothing was sent.
+    /// Until the connection is established, including TLS. If this elapses, nothing was sent.
     pub connect: Duration,
-    /// Until the last byte of the answer has arrived, connecting included. Shutting down waits 30 s for posts in flight,
-    /// so a longer wait would end in an unknown outcome anyway.
+    /// Until the last byte of the answer has arrived, including connecting. Shutdown waits 30 s for posts in
+    /// flight, so a longer wait would end in an unknown outcome anyway.
     pub total: Duration,
-    /// How long an unused connection is kept: shorter than servers keep theirs, because a request written
-    /// to a connection that the other side is closing can't be told from one that was accepted.
+    /// How long an unused connection is kept. This is shorter than servers keep theirs: if a request is
+    /// written to a connection that the server is closing, nothing tells whether it was accepted.
     pub idle: Duration,
 }
 
@@ -50,17 +50,17 @@ impl Default for Timeouts {
 /// Why a body could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// Longer than anything we ask for.
+    /// It is longer than any expected answer.
     #[error("the answer is longer than {BODY_MAX} bytes")]
     TooLong,
-    /// It stopped halfway.
+    /// The connection ended halfway.
     #[error("the answer broke off: {0}")]
     Broken(String),
 }
 
 /// The client that the whole process shares. A clone is a handle on the same connections.
 ///
-/// It follows no redirects and retries nothing, so that one call is one request, and keeps no cookies. Proxies and
+/// It follows no redirects, retries nothing and keeps no cookies, so one call is one request. Proxies and
 /// certificates come from the [`HttpEnvironment`], whose problems are logged.
 ///
 /// # Errors
@@ -71,7 +71,7 @@ pub fn client(limits: &Timeouts) -> Result<Client, reqwest::Error> {
     client_in(&environment, limits)
 }
 
-/// The same in a given environment.
+/// The same, in a given environment.
 pub(super) fn client_in(environment: &HttpEnvironment, limits: &Timeouts) -> Result<Client, reqwest::Error> {
     let build = |builder: ClientBuilder| environment.apply(builder);
     let with_all = build(builder(limits)).build();
@@ -94,8 +94,8 @@ fn builder(limits: &Timeouts) -> ClientBuilder {
         .retry(retry::never())
 }
 
-/// Makes a request, once, and logs it at debug level: only its host and the last segment of its path, which is never part of
-/// a base URL, as the rest may be secret.
+/// Makes one request and logs it at debug level. The log shows only the host and the last segment of the
+/// path, which is never part of a base URL; the rest may be secret.
 ///
 /// # Errors
 /// Those of the transport.
@@ -116,7 +116,7 @@ fn call(url: &Url) -> &str {
 
 /// Reads a whole body, up to [`BODY_MAX`] bytes.
 ///
-/// # Errors
+/// If it is longer than that, or incomplete.
 /// When it is longer, or breaks off.
 pub async fn body(mut response: Response) -> Result<Vec<u8>, BodyError> {
     let mut bytes = Vec::new();
@@ -130,20 +130,20 @@ pub async fn body(mut response: Response) -> Result<Vec<u8>, BodyError> {
     }
 }
 
-/// Marks the `Authorization` header as sensitive, so that no log of the HTTP crates shows it.
+/// Marks the `Authorization` header as sensitive, so that the HTTP crates never log it.
 pub fn hide_authorization(request: &mut reqwest::Request) {
     if let Some(header) = request.headers_mut().get_mut(AUTHORIZATION) {
         header.set_sensitive(true);
     }
 }
 
-/// Whether the request provably never left this machine: it could not be built, or there was no connection (name resolution,
-/// connecting, TLS). A timeout of the whole request proves nothing.
+/// Whether the request certainly never left this machine: it could not be built, or there was no connection
+/// (name resolution, connecting, TLS). A timeout of the whole request proves nothing.
 pub fn never_left(error: &reqwest::Error) -> bool {
     error.is_builder() || error.is_connect()
 }
 
-/// What went wrong, as the innermost error says it. Without the URL, which may hold a password.
+/// What went wrong, in the words of the innermost error. Without the URL, which may contain a password.
 pub fn explain(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();
@@ -156,7 +156,7 @@ pub fn explain(error: &reqwest::Error) -> String {
     cause.map_or_else(|| "the request could not be made".to_owned(), |cause| plainly(&cause.to_string()))
 }
 
-/// Problems of TLS: the library's words for them, and what they mean to a person.
+/// TLS errors: phrases of the library, and explanations for people.
 #[rustfmt::skip]
 const TLS_PROBLEMS: [(&[&str], &str); 6] = [
     (&["UnknownIssuer"], "its certificate is from an authority that is not known here: name that authority's \
@@ -169,22 +169,22 @@ const TLS_PROBLEMS: [(&[&str], &str); 6] = [
         renew it on the server"),
     (&["NotValidForName", "certificate not valid for name"], "its certificate is for another host: write the address \
         as the certificate has it, or have one made for this host"),
-    (&["InvalidContentType"], "it does not speak TLS: write the port at which it does, or http:// on this machine"),
+    (&["InvalidContentType"], "it does not speak TLS: use its TLS port, or http:// on this machine"),
 ];
 
-/// The library's words, or what they mean if a person can fix it.
+/// The library's message, or an explanation if a person can fix the problem.
 fn plainly(heard: &str) -> String {
     let known = TLS_PROBLEMS.iter().find(|(signs, _)| signs.iter().any(|sign| heard.contains(sign)));
     known.map_or_else(|| words(heard), |(_, meaning)| (*meaning).to_owned())
 }
 
-/// Whether an explanation already says what to do.
+/// Whether an explanation already includes a remedy.
 pub(super) fn has_remedy(explanation: &str) -> bool {
     TLS_PROBLEMS.iter().any(|(_, meaning)| *meaning == explanation)
 }
 
-/// A quotation without our secrets, be they verbatim or form-encoded: a server that echoes the request in its error must not
-/// get them into log or ledger.
+/// A quotation without our secrets, whether verbatim or form-encoded: a server may echo the request in its
+/// error, and the secrets must not reach log or ledger.
 pub fn without(text: &str, us: &[&Secret]) -> String {
     us.iter()
         .map(|secret| secret.expose())
@@ -193,7 +193,7 @@ pub fn without(text: &str, us: &[&Secret]) -> String {
         .fold(text.to_owned(), |text, secret| text.replace(&secret, "[hidden]"))
 }
 
-/// A quotation fit for a sentence of ours: one line, nothing invisible, not long.
+/// A quotation that fits into a sentence: one line, no invisible characters, not long.
 pub fn words(text: &str) -> String {
     let line = one_line(text);
     match line.char_indices().nth(WORDS_MAX) {
@@ -202,7 +202,7 @@ pub fn words(text: &str) -> String {
     }
 }
 
-/// The same of any length, for texts that are compared as a whole.
+/// The same without a length limit, for texts that are compared as a whole.
 pub fn one_line(text: &str) -> String {
     let visible: String = text.chars().map(|c| if hides(c) { ' ' } else { c }).collect();
     let mut line = String::new();

@@ -1,6 +1,7 @@
-//! OAuth 2.0 as a network's client needs it: the authorization code, with PKCE where the server supports it (RFC 6749,
-//! section 4.1, and RFC 7636), renewing and revoking. The types of the crate `oauth2` stay in this file; requests go through
-//! the process's one HTTP client. `enroll` talks to the person, and the engine stores the tokens.
+//! OAuth 2.0 for the clients of networks: the authorization code, with PKCE where the server supports it (RFC
+//! 6749, section 4.1, and RFC 7636), renewal and revocation. The types of the crate `oauth2` stay in this
+//! file, and requests go through the process's HTTP client. `enroll` talks to the person, and the engine
+//! stores the tokens.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,16 +24,16 @@ use crate::flock::account::{Client, Tokens};
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
 
-/// Where a person signs in, and for which app.
+/// An OAuth provider, and the app that people sign in for.
 #[derive(Clone)]
 pub struct Provider {
-    /// The client that the process shares.
+    /// The HTTP client that the process shares.
     pub http: reqwest::Client,
-    /// The clock by which tokens expire.
+    /// The clock for the expiry of tokens.
     pub clock: Arc<dyn Clock>,
-    /// Its name, in a sentence.
+    /// The provider's name in a sentence.
     pub name: &'static str,
-    /// The page on which a person agrees.
+    /// The page on which a person authorizes the app.
     pub authorize_url: String,
     /// Where codes and refresh tokens are exchanged for tokens.
     pub token_url: String,
@@ -40,15 +41,16 @@ pub struct Provider {
     pub revoke_url: String,
     /// The app.
     pub client: Client,
-    /// Whether to use PKCE (RFC 7636). Not every provider supports it, and one may refuse parameters that it does not know.
+    /// Whether to use PKCE (RFC 7636). Not every provider supports it, and one without support may refuse the
+    /// parameters.
     pub pkce: bool,
-    /// How the app shows its secret, if it has one.
+    /// How the app authenticates, if it has a secret.
     pub proof: Proof,
-    /// Additional parameters of that page.
+    /// Additional parameters of the authorization page.
     pub besides: &'static [(&'static str, &'static str)],
 }
 
-/// How an app shows its secret (RFC 6749, section 2.3.1).
+/// How an app authenticates (RFC 6749, section 2.3.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proof {
     /// In a header.
@@ -57,7 +59,7 @@ pub enum Proof {
     Body,
 }
 
-/// A sign-in that has begun.
+/// A sign-in in progress.
 #[derive(Debug)]
 pub struct Request {
     /// The page that the person has to open.
@@ -71,7 +73,7 @@ pub struct Request {
 
 type Basic = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
-/// Why the crate got no answer.
+/// Why the crate received no answer.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
     #[error("{0}")]
@@ -83,7 +85,7 @@ enum Failed {
 }
 
 impl Provider {
-    /// Begins a sign-in. `redirect` is the address to which the browser returns.
+    /// Begins a sign-in. `redirect` is the address that the browser returns to.
     ///
     /// # Errors
     /// When an address is not a URL.
@@ -109,10 +111,10 @@ impl Provider {
         })
     }
 
-    /// Exchanges the code with which the browser came back. `grant` identifies this sign-in.
+    /// Exchanges the code that the browser returned with. `grant` identifies this sign-in.
     ///
     /// # Errors
-    /// When the provider does not accept the code.
+    /// If the provider does not accept the code.
     pub async fn exchange(&self, request: Request, code: &str, grant: String) -> Result<Tokens, Rejection> {
         let client = self.basic()?.set_redirect_uri(redirect_url(&request.redirect)?);
         let code = AuthorizationCode::new(code.to_owned());
@@ -130,7 +132,7 @@ impl Provider {
     /// Exchanges tokens for new ones.
     ///
     /// # Errors
-    /// With [`Cause::SignIn`] when the provider does not accept the refresh token; anything else may pass.
+    /// [`Cause::SignIn`] if the provider does not accept the refresh token; any other error may be temporary.
     pub async fn renew(&self, old: &Tokens) -> Result<Tokens, Rejection> {
         let Tokens::OAuth2 { refresh_token: Some(refresh), scopes, grant, .. } = old else {
             let reason = "the access token has expired, and there is no refresh token: sign in again";
@@ -144,17 +146,17 @@ impl Provider {
         Ok(self.tokens(&answer, Some(refresh), scopes.clone(), grant.clone()))
     }
 
-    /// Revokes tokens: first the refresh token, which should revoke the access token as well, then that one too, as not every
-    /// server does so (RFC 7009, section 2.1).
+    /// Revokes tokens: first the refresh token, which should also revoke the access token, then the access
+    /// token, because not every server does so (RFC 7009, section 2.1).
     ///
     /// # Errors
-    /// When the provider can't be reached, or does not comply.
+    /// If the provider can't be reached, or does not comply.
     pub async fn revoke(&self, tokens: &Tokens) -> Result<(), Rejection> {
         let Tokens::OAuth2 { access_token, refresh_token, .. } = tokens else { return Ok(()) };
         let Some(refresh_token) = refresh_token else { return self.revoke_one(access_token).await };
         self.revoke_one(refresh_token).await?;
         match self.revoke_one(access_token).await {
-            // It is unknown by now: it was revoked with the first.
+            // It is unknown by now because it was revoked with the first one.
             Err(rejection) if rejection.answered => Ok(()),
             done => done,
         }
@@ -178,7 +180,7 @@ impl Provider {
         Err(Rejection { answered: true, ..Rejection::unanswered(Why::new(cause, reason)) })
     }
 
-    /// The crate accepts only addresses with TLS, which a server on this machine doesn't have.
+    /// The crate accepts only addresses with TLS, which a server on this machine need not have.
     fn revocation(&self, token: &Secret) -> Result<reqwest::Request, reqwest::Error> {
         let mut form = Serializer::new(String::new());
         form.append_pair("token", token.expose());
@@ -208,7 +210,7 @@ impl Provider {
         })
     }
 
-    /// The client's secret, verbatim and as it stands in the header of a request.
+    /// The client's secret, verbatim and in the form of the request's header.
     fn shown(&self) -> Vec<Secret> {
         let Some(secret) = &self.client.secret else { return Vec::new() };
         let spelled = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
@@ -239,8 +241,8 @@ impl Provider {
                 not_accepted(name, what, &error, &said)
             }
             RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-                let reason = format!("{name} answered about {what} with something other than tokens");
-                (Cause::Unreachable, format!("{reason}: if it lasts, look whether api_url is right"))
+                let reason = format!("{name}'s answer about {what} contains no tokens");
+                (Cause::Unreachable, format!("{reason}: if it persists, check whether api_url is right"))
             }
         };
         Rejection { answered: true, ..Rejection::unanswered(Why::new(cause, reason)) }
@@ -250,7 +252,7 @@ impl Provider {
         Rejection::unreachable(&self.token_url, self.name, heard)
     }
 
-    /// Values that the answer leaves out stay as they were (RFC 6749, sections 5.1 and 6).
+    /// Values missing from the answer stay as they were (RFC 6749, sections 5.1 and 6).
     fn tokens(
         &self,
         answer: &BasicTokenResponse,
@@ -275,8 +277,8 @@ impl Provider {
     }
 }
 
-/// Whether an answer says that a token is revoked, be it now or before. By RFC 7009 a server answers with success for one
-/// that was revoked before; X answers with an error.
+/// Whether an answer says that a token is revoked, now or earlier. By RFC 7009 a server answers with success
+/// for a token that is already revoked; X answers with an error.
 async fn is_revoked(response: reqwest::Response) -> bool {
     let (status, headers) = (response.status(), response.headers().clone());
     let Ok(body) = http::body(response).await else { return false };
@@ -286,8 +288,9 @@ async fn is_revoked(response: reqwest::Response) -> bool {
         || matches!(code, Some("invalid_token" | "invalid_request" | "invalid_grant"))
 }
 
-/// The cause of an error code (RFC 6749, section 5.2). A rejected client says nothing about the code or token, and signing in
-/// again would not help. Neither does an unknown error code: it may be a gateway's, and may pass.
+/// The cause of an error code (RFC 6749, section 5.2). If the client is rejected, that says nothing about the
+/// code or token, and signing in again would not help. The same holds for an unknown error code: it may be a
+/// gateway's, and may be temporary.
 fn not_accepted(name: &str, what: &str, error: &BasicErrorResponse, said: &str) -> (Cause, String) {
     match error.error() {
         BasicErrorResponseType::InvalidClient | BasicErrorResponseType::UnauthorizedClient => {
@@ -311,7 +314,8 @@ fn not_accepted(name: &str, what: &str, error: &BasicErrorResponse, said: &str) 
     }
 }
 
-/// The shared client behind the crate's trait. Answers that say nothing about tokens become errors here.
+/// Makes the shared HTTP client implement the crate's trait. Answers that say nothing about tokens become
+/// errors here.
 struct SharedClient<'p>(&'p reqwest::Client);
 
 impl<'c> AsyncHttpClient<'c> for SharedClient<'_> {

@@ -1,9 +1,9 @@
-//! An answer of a network's API as it came, and whether it is the API that speaks.
+//! An answer of a network's API, and whether it really comes from the API.
 //!
-//! Proxies, firewalls and captive portals stand between a daemon and an API, and each of them may answer after the API
-//! has stored the post. So a status alone proves nothing: an error counts only in the API's own words, under a content
-//! type that fits. Each network says what those words look like (its [`Protocol`]); what an error means is in
-//! [`super::diagnosis`].
+//! Proxies, firewalls and captive portals stand between a daemon and an API, and each of them may answer
+//! after the API has stored the post. So a status alone proves nothing: an error counts only in the API's own
+//! format, under a matching content type. Each network describes that format (its [`Protocol`]);
+//! [`super::diagnosis`] interprets the errors.
 
 use std::ops::RangeInclusive;
 
@@ -22,26 +22,26 @@ use crate::flock::secret::Secret;
 /// How an API answers.
 #[derive(Debug)]
 pub(super) struct Protocol {
-    /// Who answers, in a sentence.
+    /// The server's name in a sentence.
     pub(super) server: &'static str,
-    /// The statuses of a success.
+    /// The statuses that mean success.
     pub(super) success: RangeInclusive<u16>,
-    /// Reads an error from a body of JSON and its status.
+    /// Reads an error from a JSON body and its status.
     pub(super) read_error: fn(&Value, u16) -> ApiError,
 }
 
-/// An error as an API words it.
+/// An error as an API reports it.
 #[derive(Debug, Default)]
 pub(super) struct ApiError {
-    /// Its numbers or names, the most telling first.
+    /// Its numbers or names, the most specific first.
     pub(super) codes: Vec<String>,
-    /// What it says to people.
+    /// Its message for people.
     pub(super) message: String,
-    /// Whether it has the form of the API's own errors, so that it proves something.
+    /// Whether it has the format of the API's own errors and so proves something.
     pub(super) is_own: bool,
 }
 
-/// An answer. A body that broke off is kept as such: the status may settle it all the same.
+/// An answer. An incomplete body is kept as an error: the status may still settle the outcome.
 #[derive(Debug)]
 pub(super) struct ApiResponse {
     protocol: &'static Protocol,
@@ -53,11 +53,11 @@ pub(super) struct ApiResponse {
     received_at: DateTime<Utc>,
 }
 
-/// Makes a request and reads the answer. Not for a request whose silence would leave a doubt. `secrets` are removed from
-/// what the answer is quoted with.
+/// Makes a request and reads the answer. Not for a request whose outcome would be in doubt without an answer.
+/// `secrets` are removed from quotations of the answer.
 ///
 /// # Errors
-/// When no answer came.
+/// If there was no answer.
 pub(super) async fn ask(
     http: &Client,
     request: Request,
@@ -75,7 +75,8 @@ pub(super) async fn ask(
 /// Makes the one request of an attempt to post.
 ///
 /// # Errors
-/// What became of the post when no answer came: not accepted if the request never left, otherwise unknown.
+/// The outcome of the post if there was no answer: not accepted if the request never left this machine,
+/// otherwise unknown.
 pub(super) async fn attempt(
     http: &Client,
     request: Request,
@@ -121,12 +122,12 @@ impl ApiResponse {
         Self { server, ..self }
     }
 
-    /// Who answered, in a sentence.
+    /// The name of the server that answered, in a sentence.
     pub(super) fn server(&self) -> &'static str {
         self.server
     }
 
-    /// Who answers usually, in the sentences of the diagnoses.
+    /// The name of the protocol's usual server, as the diagnoses use it.
     pub(super) fn usual_server(&self) -> &'static str {
         self.protocol.server
     }
@@ -147,7 +148,7 @@ impl ApiResponse {
         &self.error
     }
 
-    /// The whole body, if it arrived.
+    /// The whole body, if it is complete.
     pub(super) fn body(&self) -> Result<&[u8], &BodyError> {
         self.body.as_deref()
     }
@@ -157,7 +158,7 @@ impl ApiResponse {
         serde_json::from_slice(self.body.as_ref().ok()?).ok()
     }
 
-    /// The body as an object, if the headers announce JSON and it is an object.
+    /// The body, if the headers announce JSON and it is a JSON object.
     pub(super) fn object(&self) -> Option<Value> {
         object(&self.headers, self.body.as_ref().ok()?)
     }
@@ -166,32 +167,32 @@ impl ApiResponse {
         self.protocol.success.contains(&self.status)
     }
 
-    /// Whether it is a success that may be the API's, although nothing is in it.
+    /// Whether it is a success that may be the API's, although it has no content.
     pub(super) fn is_plain_success(&self) -> bool {
         self.body.as_ref().is_ok_and(|body| is_plain_success(self.status, &self.headers, body))
     }
 
-    /// Whether the API itself says that it has not taken the request.
+    /// Whether the API itself says that it did not accept the request.
     pub(super) fn is_definite(&self) -> bool {
         self.error.is_own && is_definite(self.status)
     }
 
-    /// Whether the API itself says that there is no such thing.
+    /// Whether the API itself says that the requested thing does not exist.
     pub(super) fn is_not_there(&self) -> bool {
         self.error.is_own && matches!(self.status, 404 | 410)
     }
 
-    /// Whether the body was longer than is read.
+    /// Whether the body exceeded the size limit.
     pub(super) fn is_too_long(&self) -> bool {
         matches!(self.body, Err(BodyError::TooLong))
     }
 
-    /// How far our clock is ahead of the server's, or may be, if so far that it counts.
+    /// How far our clock is, or may be, ahead of the server's, if that is enough to matter.
     pub(super) fn clock_ahead(&self) -> Option<TimeDelta> {
         rate_limit::ahead(&self.headers, self.received_at)
     }
 
-    /// Status and words of an answer, for people, without secrets.
+    /// Status and message of an answer, for people, without secrets.
     pub(super) fn quoted(&self) -> String {
         let status = self.status;
         let number = self.error.codes.first().filter(|code| code.bytes().all(|byte| byte.is_ascii_digit()));
@@ -203,16 +204,16 @@ impl ApiResponse {
         }
     }
 
-    /// Why a success can't be used; `missing` is what should be in it.
+    /// Why a success can't be used; `missing` names the expected content.
     pub(super) fn unusable(&self, missing: &str) -> String {
         let status = self.status;
         match &self.body {
-            Ok(_) => format!("HTTP {status}, but no {missing} is in it"),
+            Ok(_) => format!("HTTP {status}, but it contains no {missing}"),
             Err(error) => format!("HTTP {status}, but {error}"),
         }
     }
 
-    /// Where a redirect leads: scheme, host and port, as the rest may hold a secret.
+    /// The target of a redirect: scheme, host and port only, as the rest may contain a secret.
     fn destination(&self) -> String {
         let location = self.headers.get(LOCATION).and_then(|location| location.to_str().ok());
         let url = location.filter(|_| (300..400).contains(&self.status)).and_then(|url| Url::parse(url).ok());
@@ -222,42 +223,42 @@ impl ApiResponse {
     }
 }
 
-/// Whether an API that answers with this status has turned the request down. A timeout, a conflict, "too early" and a
-/// client that went away are also said of requests that went through.
+/// Whether this status of an API means that the request was turned down. A timeout, a conflict, "too early"
+/// and "client closed request" are also reported for requests that succeeded.
 pub(super) const fn is_definite(status: u16) -> bool {
     matches!(status, 400..=499) && !matches!(status, 408 | 409 | 425 | 499)
 }
 
-/// Whether the headers announce JSON: `application/json`, or another type that is built on it.
+/// Whether the headers announce JSON: `application/json`, or a type based on it.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     kind == "application/json" || (kind.starts_with("application/") && kind.ends_with("+json"))
 }
 
-/// A body as an object, if the headers announce JSON and it is an object.
+/// A body as a JSON object, if the headers announce JSON and it is one.
 pub(super) fn object(headers: &HeaderMap, body: &[u8]) -> Option<Value> {
     let value: Value = serde_json::from_slice(body).ok().filter(|_| is_json(headers))?;
     value.is_object().then_some(value)
 }
 
-/// Whether an object has no other fields than these. The errors of frameworks and gateways look much like an API's, and
-/// add a path, a timestamp or an id of their own.
+/// Whether an object has no other fields than these. The errors of frameworks and gateways resemble an API's,
+/// but add a path, a timestamp or an id of their own.
 pub(super) fn has_only(value: &Value, fields: &[&str]) -> bool {
     value.as_object().is_some_and(|object| object.keys().all(|key| fields.contains(&key.as_str())))
 }
 
-/// Whether a field holds a text with something in it.
+/// Whether a field holds a non-empty text.
 pub(super) fn has_text(value: &Value, field: &str) -> bool {
     value[field].as_str().is_some_and(|text| !text.trim().is_empty())
 }
 
-/// A field for people to read: one short line.
+/// A field for people to read, as one short line.
 pub(super) fn sentence(value: &Value, field: &str) -> Option<String> {
     value[field].as_str().map(http::words).filter(|words| !words.is_empty())
 }
 
-/// Whether a success without a useful body may be the API's: it is empty, or JSON. A page for people is not.
+/// Whether a success without a useful body may be the API's: the body is empty or JSON. An HTML page is not.
 pub(super) fn is_plain_success(status: u16, headers: &HeaderMap, body: &[u8]) -> bool {
     (200..300).contains(&status) && (body.trim_ascii().is_empty() || object(headers, body).is_some())
 }
@@ -297,7 +298,7 @@ mod tests {
     fn a_page_is_no_plain_success() {
         let (json, html) = (headers("application/json"), headers("text/html"));
         assert!(is_plain_success(200, &json, b"{}") && is_plain_success(204, &HeaderMap::new(), b""));
-        assert!(is_plain_success(200, &html, b" \n"), "nothing is nothing, however it is announced");
+        assert!(is_plain_success(200, &html, b" \n"), "an empty body counts, whatever its type");
         assert!(!is_plain_success(200, &html, b"<html>") && !is_plain_success(302, &json, b"{}"));
     }
 }

@@ -150,9 +150,9 @@ async fn what_the_network_would_not_take_is_not_sent() {
     let large = [PNG, &vec![0; 1_000_000][..]].concat();
     let requests = proxy.count();
     for (wanted, expected) in [
-        (profile(&"a".repeat(65), ""), "the name has 65 characters, 64 is the most on Bluesky: shorten it"),
-        (profile("a", &"🇩🇪".repeat(257)), "the bio has 257 characters, 256 is the most on Bluesky"),
-        (file("large.png", &large), "bytes, 1000000 is the most on Bluesky: make it smaller"),
+        (profile(&"a".repeat(65), ""), "the name has 65 characters; Bluesky allows 64: shorten it"),
+        (profile("a", &"🇩🇪".repeat(257)), "the bio has 257 characters; Bluesky allows 256"),
+        (file("large.png", &large), "bytes; Bluesky allows 1000000: make it smaller"),
         (file("text.png", b"text"), "is neither PNG nor JPEG: convert it"),
         (Profile { picture: Some(folder.path().join("none")), ..Profile::default() }, "can't be read"),
     ] {

@@ -69,7 +69,7 @@ async fn a_handle_that_does_not_resolve_is_said_so() {
         let (cause, said) = refused(&proxy, account, &walt).await;
         assert_eq!(cause, Cause::Account, "{said}");
         let start =
-            format!("the handle @{account} does not resolve: look for a slip in it; it is the whole of it");
+            format!("the handle @{account} does not resolve: check it for typos; it must be a full handle");
         assert!(said.starts_with(&start), "{said}");
     }
 }

@@ -23,11 +23,11 @@ use crate::net::{AccountApi, AppPasswordApi, Appearance, ProfileError, Rejection
 
 /// The largest picture, in bytes (the lexicon `app.bsky.actor.profile`).
 const PICTURE_MAX: usize = 1_000_000;
-/// The most bytes of a file that are read: enough to say how much too large it is.
+/// The most bytes read from a picture file: enough to say how much too large it is.
 const PICTURE_READ: u64 = 32 * 1024 * 1024;
-/// The types of pictures that it accepts, and their first bytes.
+/// The accepted picture types, and their first bytes.
 const KINDS: &[(&str, &[u8])] = &[("image/png", b"\x89PNG\r\n\x1a\n"), ("image/jpeg", b"\xff\xd8\xff")];
-/// Asking for the account of a session, in a sentence.
+/// The task of asking for a session's account, as it reads in a sentence.
 const ASK: &str = "name the account of the session";
 
 /// An account's profile record, if it has one, and its version.
@@ -63,12 +63,12 @@ impl Bluesky {
         let mut body = self.done(request, "take the picture", tokens).await?;
         match body["blob"].take() {
             blob @ Value::Object(_) => Ok(blob),
-            _ => Err(unclear("take the picture", "no blob is in its answer").into()),
+            _ => Err(unclear("take the picture", "its answer contains no blob").into()),
         }
     }
 }
 
-/// A picture and its type, or why the network does not accept it.
+/// A picture and its type, or why the network would not accept it.
 async fn picture(path: &Path) -> Result<(&'static str, Vec<u8>), String> {
     let shown = path.display();
     let read = files::read_async(path, PICTURE_READ).await;
@@ -78,7 +78,7 @@ async fn picture(path: &Path) -> Result<(&'static str, Vec<u8>), String> {
     if bytes.len() > PICTURE_MAX {
         let length = bytes.len();
         return Err(format!(
-            "the picture {shown} has {length} bytes, {PICTURE_MAX} is the most on Bluesky: make it smaller"
+            "the picture {shown} has {length} bytes; Bluesky allows {PICTURE_MAX}: make it smaller"
         ));
     }
     Ok((kind, bytes))
@@ -98,7 +98,7 @@ impl AccountApi for Bluesky {
         awake(&session)?;
         let handle = session["handle"].as_str().filter(|_| session["did"] == auth.did);
         let Some(handle) = handle.filter(|handle| super::facets::is_handle(handle)) else {
-            return Err(unclear(ASK, "no handle of that account is in its answer"));
+            return Err(unclear(ASK, "its answer contains no handle of that account"));
         };
         let record = self.current_profile(&auth).await?.record.unwrap_or_default();
         let kind = if looks_like_app_password(auth.password) { "app password" } else { "main password" };
@@ -126,15 +126,15 @@ impl AccountApi for Bluesky {
         let record = self.current_profile(&auth).await?.record.unwrap_or_default();
         Ok(Appearance {
             name: sentence(&record, "displayName"),
-            // Not shortened, as it is compared with the wanted one.
+            // Not shortened, because it is compared with the configured text.
             bio: record["description"].as_str().map(http::one_line).filter(|bio| !bio.is_empty()),
             picture_url: Self::picture_url(&auth, &record),
             automated: Some(profile::is_automated(&record)),
         })
     }
 
-    /// Changes the given fields, and labels the account as a bot; all other fields stay. A concurrent change is not
-    /// overwritten.
+    /// Changes the given fields and labels the account as a bot. All other fields stay, and a concurrent
+    /// change is not overwritten.
     async fn update_profile(&self, tokens: &Tokens, profile: &Profile) -> Result<(), ProfileError> {
         if let Some(unfit) = profile::unfit(profile) {
             return Err(ProfileError::Unsupported(unfit));

@@ -1,5 +1,5 @@
-//! The errors of AT Protocol: their format, and what each of them means. The names are those of the lexicons and
-//! of the reference PDS (atproto.com/specs/xrpc).
+//! The errors of AT Protocol: their format and their diagnoses. The names are those of the lexicons and of
+//! the reference PDS (atproto.com/specs/xrpc).
 
 use reqwest::header::HeaderMap;
 use serde_json::Value;
@@ -10,7 +10,8 @@ use crate::net::diagnosis::{Api, Diagnosis, Effect, Retry, Rule};
 use crate::net::rate_limit::{self, RateLimits, Window};
 use crate::net::response::{self, ApiError, Protocol};
 
-/// The API of the account's server. Its headers tell the tightest of its limits (docs.bsky.app, "Rate Limits").
+/// The API of the account's server. Its headers report the tightest of its limits (docs.bsky.app, "Rate
+/// Limits").
 pub(super) static API: Api = Api {
     protocol: Protocol { server: "the account's server", success: 200..=200, read_error },
     limits: RateLimits {
@@ -41,10 +42,10 @@ pub(super) static API: Api = Api {
         Rule::code(&["InvalidSwap"], &CONFLICT),
         Rule::code(&["RecordNotFound", "HandleNotFound"], &NOT_FOUND),
         Rule::code(&["MethodNotImplemented"], &WRONG_ADDRESS),
-        // A post's record is made of its text.
+        // The post's record contains its text.
         Rule::code(&["InvalidRequest"], &TEXT_REFUSED).starting(&["Invalid app.bsky.feed.post record"]),
-        // Of an account that the server does not show at all, as one that was taken down or has moved away: this says
-        // nothing about the record that was asked for.
+        // The server does not show the account at all, because it was taken down or has moved away. This says
+        // nothing about the requested record.
         Rule::code(&["InvalidRequest"], &ACCOUNT_ELSEWHERE)
             .starting(&["Could not locate record", "Could not find repo"]),
         Rule::status(&[401], &SESSION_REJECTED),
@@ -56,8 +57,8 @@ pub(super) static API: Api = Api {
     unexpected: &UNEXPECTED,
 };
 
-/// The window of the limit on all requests from one address, in seconds: it concerns every bot on that server. Those on
-/// the writes of one account last an hour and a day.
+/// The window, in seconds, of the limit on all requests from one address, which concerns every bot on that
+/// server. The limits on one account's writes have windows of an hour and a day.
 const WINDOW_OF_AN_ADDRESS_S: i64 = 300;
 
 /// All diagnoses, for the manual.
@@ -123,7 +124,7 @@ pub(super) static PASSWORD_REJECTED: Diagnosis = Diagnosis::new(
 static CODE_REQUIRED: Diagnosis = Diagnosis::new(
     "bluesky-code-required",
     Cause::SignIn,
-    "the account wants a code from its mail besides its main password",
+    "the account requires an emailed code in addition to its main password",
     "make an app password at bsky.app under Settings, Privacy and security, and sign in with it",
 );
 
@@ -148,7 +149,7 @@ static ACCOUNT_ELSEWHERE: Diagnosis = Diagnosis::new(
     "look at it at bsky.app, then sign in again",
 );
 
-/// There is no such record, handle or document.
+/// The record, handle or document does not exist.
 pub(super) static NOT_FOUND: Diagnosis = Diagnosis::new(
     "bluesky-not-found",
     Cause::App,
@@ -192,7 +193,7 @@ static INCONCLUSIVE: Diagnosis = Diagnosis::new(
     "try again",
 );
 
-/// Whether the account may have moved to another server, which accepts it.
+/// Whether the account may have moved to another server that accepts the request.
 pub(super) fn may_have_moved(diagnosis: &Diagnosis) -> bool {
     [&ACCOUNT_DEACTIVATED, &ACCOUNT_ELSEWHERE, &MOVED].contains(&diagnosis)
 }
@@ -216,7 +217,7 @@ fn is_own(error: &Value) -> bool {
         && response::has_only(error, &["error", "message"])
 }
 
-/// Whom a limit concerns, by the window of its policy, such as `5000;w=3600`.
+/// What a limit applies to, judged by the window of its policy, such as `5000;w=3600`.
 fn scope_of_window(headers: &HeaderMap) -> LimitScope {
     let policy = rate_limit::text(headers, "ratelimit-policy").unwrap_or_default();
     let window: Option<i64> = policy.split(';').find_map(|part| part.trim().strip_prefix("w=")?.parse().ok());

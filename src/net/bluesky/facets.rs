@@ -1,10 +1,11 @@
 //! The facets of a post: links, hashtags and mentions, each with the bytes that it covers.
 //!
-//! AT Protocol has no markup: the client that writes a post lists its facets (atproto.com, `app.bsky.richtext.facet`), and
-//! people expect those that Bluesky's own app detects, by the package `@atproto/api`. Its rules apply here with a few
-//! exceptions, where it takes too much or too little: a link excludes all punctuation at its end and all brackets that it
-//! does not open; a link without `https://` may have hyphens in its host, and ends with the host unless a path follows; no
-//! hashtag is cut within a grapheme. A facet begins at the start of a word, or after a `(`. Handles are not resolved here.
+//! AT Protocol has no markup: the client that writes a post lists its facets (atproto.com,
+//! `app.bsky.richtext.facet`), and people expect those that Bluesky's own app detects with the package
+//! `@atproto/api`. Its rules apply here, with a few exceptions where it detects too much or too little: a
+//! link excludes all punctuation at its end and all brackets that it does not open; a link without `https://`
+//! may have hyphens in its host, and ends with the host unless a path follows; a hashtag never ends within a
+//! grapheme. A facet begins at the start of a word or after a `(`. Handles are not resolved here.
 
 use std::ops::Range;
 
@@ -18,7 +19,7 @@ use crate::net::link::tld;
 #[cfg(test)]
 mod tests;
 
-/// Punctuation that belongs to the sentence and not to the link before it.
+/// Punctuation that belongs to the sentence, not to the link before it.
 const LINK_STOPS: &str = ".,;:!?'\"";
 
 /// The longest handle, in characters.
@@ -31,18 +32,18 @@ const LABEL_MAX: usize = 63;
 const TAG_GRAPHEMES_MAX: usize = 64;
 const TAG_BYTES_MAX: usize = 640;
 
-/// The longest name of a stock in a cashtag, in characters.
+/// The longest ticker symbol in a cashtag, in characters.
 const CASHTAG_MAX: usize = 5;
 
 /// Characters that may follow a cashtag.
 const CASHTAG_STOPS: &str = ".,;:!?)\"'\u{2019}";
 
-/// A stretch of a text with a feature.
+/// A range of a text with a feature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Facet {
     /// Its bytes in the text, in UTF-8.
     pub(super) bytes: Range<usize>,
-    /// What it is.
+    /// The feature.
     pub(super) feature: Feature,
 }
 
@@ -57,7 +58,7 @@ pub(super) enum Feature {
     Mention(String),
 }
 
-/// A feature at the start of a text, and how far it reaches in bytes.
+/// A feature at the start of a text, and its length in bytes.
 type FoundFacet = Option<(usize, Feature)>;
 
 /// The facets of a text, in order, without overlaps.
@@ -89,7 +90,7 @@ fn of_word(start: usize, word: &str) -> Vec<Facet> {
             facets.push(Facet { bytes: start + at..start + free, feature });
         }
     }
-    // A hashtag reaches as far as it can, so it comes last: it ends where another facet begins.
+    // A hashtag extends as far as possible, so it is found last: it ends where another facet begins.
     let end = facets.first().map_or(word.len(), |first| first.bytes.start - start);
     if let Some((length, feature)) = hashtag_at_start(&word[..end]) {
         facets.insert(0, Facet { bytes: start..start + length, feature });
@@ -117,7 +118,7 @@ fn schemed_link(word: &str, scheme: &str) -> FoundFacet {
     Some((uri.len(), Feature::Link(uri.to_owned())))
 }
 
-/// A domain in capitals makes no link: `end.So` is prose.
+/// A domain in capitals is not a link: `end.So` is prose.
 fn bare_link(word: &str) -> FoundFacet {
     let host = host(word);
     let (before, domain) = host.rsplit_once('.')?;
@@ -126,7 +127,7 @@ fn bare_link(word: &str) -> FoundFacet {
         return None;
     }
     let end = match &word.as_bytes()[host.len()..] {
-        // It is a mail address, or not a host at all.
+        // It is an email address, or not a host at all.
         [b'@' | b'_' | b'-', ..] => return None,
         [b'/' | b'?' | b'#', ..] => trimmed(word, host.len()).len(),
         [b':', digit, ..] if digit.is_ascii_digit() => trimmed(word, host.len()).len(),
@@ -152,7 +153,7 @@ fn is_label(label: &str) -> bool {
     !label.is_empty() && !label.starts_with('-') && !label.ends_with('-')
 }
 
-/// A link without the punctuation of the sentence around it, but never shorter than `least` bytes.
+/// A link without the surrounding punctuation, but never shorter than `least` bytes.
 fn trimmed(link: &str, least: usize) -> &str {
     let mut link = link;
     while let Some(last) = link[least..].chars().next_back().filter(|last| is_left_out(link, *last)) {
@@ -161,8 +162,8 @@ fn trimmed(link: &str, least: usize) -> &str {
     link
 }
 
-/// Whether the last character does not belong to a link: punctuation, a quotation mark, an invisible character, or a bracket that
-/// was not opened in it.
+/// Whether the last character does not belong to a link: punctuation, a quotation mark, an invisible
+/// character, or a bracket that the link does not open.
 fn is_left_out(link: &str, last: char) -> bool {
     let count = |kind| link.chars().filter(|c| category(*c) == kind).count();
     match category(last) {
@@ -205,7 +206,7 @@ pub(super) fn is_handle(text: &str) -> bool {
 /// The hashtag at the start of a word: a `#` or its full-width form, and more than digits and punctuation, in any script.
 fn hashtag_at_start(word: &str) -> FoundFacet {
     let mut graphemes = word.graphemes(true);
-    // With a combining character the sign is another one, such as the keycap emoji.
+    // With a combining character, the sign is a different character, such as the keycap emoji.
     let sign = graphemes.next().filter(|first| matches!(*first, "#" | "＃"))?;
     // Within a grapheme, invisible characters have a meaning: they join emoji, and letters.
     let length: usize = graphemes.take_while(|next| !next.starts_with(is_unseen)).map(str::len).sum();
@@ -214,7 +215,8 @@ fn hashtag_at_start(word: &str) -> FoundFacet {
     (fits && tag.contains(is_meant)).then(|| (sign.len() + tag.len(), Feature::Tag(tag.to_owned())))
 }
 
-/// The cashtag at the start of a word: a `$` and the name of a stock, which becomes a hashtag in capitals, with its `$`.
+/// The cashtag at the start of a word: a `$` and a ticker symbol. It becomes a hashtag in capitals, including
+/// the `$`.
 fn cashtag_at_start(word: &str) -> FoundFacet {
     let rest = word.strip_prefix('$')?;
     let name = &rest[..rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len())];
@@ -224,7 +226,7 @@ fn cashtag_at_start(word: &str) -> FoundFacet {
         .then(|| ('$'.len_utf8() + name.len(), Feature::Tag(format!("${}", name.to_ascii_uppercase()))))
 }
 
-/// Whether a character makes a word a hashtag: `#1` and `#!` are none.
+/// Whether a character makes a word a hashtag: `#1` and `#!` are not hashtags.
 fn is_meant(c: char) -> bool {
     let is_digit = category(c) == GeneralCategory::DecimalNumber;
     !is_digit && !is_punctuation(c) && !is_unseen(c) && c != '\u{FE0F}'

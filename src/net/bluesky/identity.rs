@@ -1,4 +1,4 @@
-//! Resolves an account: from its handle to its DID, from the DID to its document, and from the document to its server
+//! Resolves an account: its handle to its DID, the DID to its document, and the document to its server
 //! (atproto.com/specs/handle, atproto.com/specs/did). A handle counts only if the document names it too.
 
 use std::time::Duration;
@@ -13,20 +13,20 @@ use crate::flock::post::{Cause, Why};
 use crate::net::response::ApiResponse;
 use crate::net::{Rejection, http};
 
-/// The timeout of a request about a session or an identity. A renewal makes at most four requests, and must finish within the
-/// minute for which it holds the lease on the tokens.
+/// The timeout of a request about a session or an identity. A renewal makes at most four requests and must
+/// finish within its lease on the tokens, which lasts a minute.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(14);
 
 /// The longest DID that is looked up, in characters (atproto.com/specs/did says 2 KB).
 const DID_MAX: usize = 2_048;
 
-/// An account, by its document.
+/// An account as its document describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct AtprotoIdentity {
     pub(super) did: String,
     /// Without `@`.
     pub(super) handle: Option<String>,
-    /// The base URL of its server, its PDS.
+    /// The base URL of the account's server, its PDS.
     pub(super) server: String,
 }
 
@@ -41,7 +41,8 @@ impl Bluesky {
             let did = did.filter(|did| is_did(did));
             return did.map(Some).ok_or_else(|| unusable(&response, RESOLVE, "DID"));
         }
-        // A resolver has one error for handles that do not exist and for those that can't be looked up.
+        // A resolver reports the same error for a handle that does not exist and for one that can't be looked
+        // up.
         let is_invalid = response.error().codes.iter().any(|code| code == "InvalidRequest");
         match is_invalid || API.diagnose(&response) == &NOT_FOUND {
             true => Ok(None),
@@ -61,7 +62,7 @@ impl Bluesky {
         };
         let Some(did) = did else {
             return Err(no_account(format!(
-                "the handle @{account} does not resolve: look for a slip in it; it is the whole of it, such as \
+                "the handle @{account} does not resolve: check it for typos; it must be a full handle, such as \
                  walt.bsky.social, or a DID"
             )));
         };
@@ -75,7 +76,7 @@ impl Bluesky {
         )))
     }
 
-    /// An account's identity, by its document alone.
+    /// An account's identity, from its document alone.
     async fn documented(&self, did: &str) -> Result<AtprotoIdentity, Rejection> {
         let document = self.document(did).await?;
         let named = document["alsoKnownAs"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -98,9 +99,7 @@ impl Bluesky {
     async fn document(&self, did: &str) -> Result<Value, Rejection> {
         let url = self.document_url(did).ok_or_else(|| {
             let did = http::words(did);
-            no_account(format!(
-                "{did} is not a DID of an account (did:plc or did:web): look for a slip in it"
-            ))
+            no_account(format!("{did} is not a DID of an account (did:plc or did:web): check it for typos"))
         })?;
         let response = self.fetch(&url, DIRECTORY).await?;
         if response.succeeded() {
@@ -109,7 +108,7 @@ impl Bluesky {
         }
         if API.diagnose(&response) == &WRONG_ADDRESS {
             return Err(no_account(format!(
-                "there is no document of {did}: look for a slip in it, or whether the account was deleted"
+                "there is no document of {did}: check it for typos, and whether the account was deleted"
             )));
         }
         Err(API.failure(&response, SHOW))
@@ -123,7 +122,7 @@ impl Bluesky {
         if did.starts_with("did:plc:") {
             return Url::parse(&format!("{}/{did}", self.app.directory_url)).ok();
         }
-        // A host alone: AT Protocol allows no paths, and ports only on localhost.
+        // Only a host: AT Protocol allows no paths, and ports only on localhost.
         let host = did.strip_prefix("did:web:")?.replace("%3A", ":");
         let is_here = host.starts_with("localhost:");
         if host.split(':').count() > 1 + usize::from(is_here) || host.contains('%') {
@@ -141,25 +140,25 @@ impl Bluesky {
     }
 }
 
-/// The servers that resolve handles and have the documents, in a sentence.
+/// The names of the handle resolver and the document directory in a sentence.
 const RESOLVER: &str = "the server that resolves handles";
 const DIRECTORY: &str = "the directory of accounts";
-/// Resolving a handle, in a sentence.
+/// The task of resolving a handle, as it reads in a sentence.
 const RESOLVE: &str = "resolve a handle";
-/// Looking up a document, in a sentence.
+/// The task of fetching a document, as it reads in a sentence.
 const SHOW: &str = "show the document of an account";
 
 fn no_account(reason: String) -> Rejection {
     Rejection::answered(Why::new(Cause::Account, reason))
 }
 
-/// Whether a text may be a DID, and is harmless in a URL.
+/// Whether a text may be a DID and is safe in a URL.
 pub(super) fn is_did(text: &str) -> bool {
     let signs = |byte: u8| byte.is_ascii_alphanumeric() || b"._:%-".contains(&byte);
     text.starts_with("did:") && text.len() <= DID_MAX && text.bytes().all(signs)
 }
 
-/// The account's server, by its document.
+/// The account's server, according to its document.
 fn server_of<'a>(document: &'a Value, did: &str) -> Option<&'a str> {
     let is_pds = |service: &&Value| {
         let id = service["id"].as_str().unwrap_or_default();
@@ -168,7 +167,7 @@ fn server_of<'a>(document: &'a Value, did: &str) -> Option<&'a str> {
     document["service"].as_array()?.iter().find(is_pds)?["serviceEndpoint"].as_str()
 }
 
-/// The base URL of a server. Without TLS passwords go to this machine only.
+/// The base URL of a server. Without TLS, passwords are sent only to this machine.
 fn base_of(server: &str) -> Option<String> {
     let url = Url::parse(server).ok()?;
     let is_here = match url.host()? {

@@ -1,4 +1,5 @@
-//! How long a text is on Bluesky: in graphemes, so that a flag or a family counts as one, and in bytes.
+//! The length of a text on Bluesky: in graphemes, so that a flag or a family emoji counts as one, and in
+//! bytes.
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
@@ -37,7 +38,7 @@ mod tests {
 
     #[test]
     fn a_character_is_what_people_see_as_one() {
-        // Of the AT Protocol's published examples and beyond: whole clusters, whatever they are made of.
+        // Published examples of AT Protocol and more: whole clusters, whatever they consist of.
         for (text, expected) in [
             ("", 0),
             ("a~öñ©⽘", 6),

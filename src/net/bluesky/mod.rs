@@ -1,9 +1,10 @@
-//! Bluesky, by AT Protocol, with an app password.
+//! Bluesky: AT Protocol, with an app password.
 //!
-//! An account lives on a server of its choice, its PDS, which its document names ([`identity`]); requests about the account
-//! go to that server. A post is a [`record`] under a key that is derived from the post ([`tid`]), so that writing it twice
-//! writes it once. [`session`] opens and renews sessions, [`diagnosis`] says what errors mean, [`facets`] finds links,
-//! [`length`] says how long a text is, [`timeline`] reads an account's posts, and [`account`] is about the account itself.
+//! An account lives on a server of its choice, its PDS, which its document names ([`identity`]). Requests
+//! about the account go to that server. A post is a [`record`] with a key derived from the post ([`tid`]), so
+//! that writing it twice creates one record. [`session`] opens and renews sessions, [`diagnosis`] explains
+//! errors, [`facets`] finds links, [`length`] measures texts, [`timeline`] reads an account's posts, and
+//! [`account`] handles the account itself.
 
 mod account;
 pub(super) mod diagnosis;
@@ -39,26 +40,26 @@ use crate::flock::{NetworkKind, PostOptions};
 use diagnosis::API;
 use session::Logins;
 
-/// The mentions in a text, as they stand there. Their handles may not exist.
+/// The mentions in a text, as written. Their handles may not exist.
 fn mentions(text: &str) -> Vec<&str> {
     let facets = facets::detect(text).into_iter();
     let mentions = facets.filter(|facet| matches!(facet.feature, facets::Feature::Mention(_)));
     mentions.map(|facet| &text[facet.bytes]).collect()
 }
 
-/// The number of parts of an app password, and of letters in each.
+/// The number of groups in an app password, and of letters in each.
 const PARTS: usize = 4;
 
-/// The addresses of Bluesky, or of another network of AT Protocol.
+/// The addresses of Bluesky, or of another AT Protocol network.
 #[derive(Debug, Clone)]
 pub struct BlueskyApp {
-    /// Such as `https://bsky.social`: where handles are resolved.
+    /// Resolves handles. For example `https://bsky.social`.
     pub api_url: String,
-    /// Such as `https://bsky.app`: where people see posts.
+    /// Where people read posts. For example `https://bsky.app`.
     pub site_url: String,
-    /// Such as `https://plc.directory`: where accounts' documents are.
+    /// Has the documents of accounts. For example `https://plc.directory`.
     pub directory_url: String,
-    /// The pauses before each look for a post whose outcome is unknown.
+    /// The delays before each probe for a post whose outcome is unknown.
     pub probe_delays: Vec<Duration>,
 }
 
@@ -82,7 +83,7 @@ fn connect(config: ClientConfig) -> Arc<dyn AccountApi> {
     Arc::new(Bluesky::new(http, clock, app, config.account, config.options))
 }
 
-/// A bot's client: a handle on the connections that all bots share.
+/// A bot's client: a handle on the connections shared by all bots.
 pub struct Bluesky {
     http: Client,
     clock: Arc<dyn Clock>,
@@ -109,7 +110,7 @@ impl BlueskySession<'_> {
 }
 
 impl Bluesky {
-    /// A client. `account` is the handle or the DID that sessions must belong to, where one is expected.
+    /// A client. `account` is the handle or the DID that sessions must belong to, if one is configured.
     pub fn new(
         http: Client,
         clock: Arc<dyn Clock>,
@@ -139,7 +140,7 @@ impl Bluesky {
         self.request(Method::GET, url, token)
     }
 
-    /// A procedure, which may have a JSON body.
+    /// A procedure, optionally with a JSON body.
     fn procedure(
         &self,
         server: &str,
@@ -172,13 +173,13 @@ impl Bluesky {
         response::ask(&self.http, request, &API.protocol, secrets, &*self.clock).await
     }
 
-    /// Makes a request that may be repeated, and returns its answer; `task` is what it does, in a sentence.
+    /// Makes a request that may be repeated, and returns its answer. `task` describes it in a sentence.
     async fn done(&self, request: Request, task: &str, tokens: &Tokens) -> Result<Value, Rejection> {
         let response = self.ask(request, &tokens.secrets()).await?;
         self.settled(&response, task, tokens).await
     }
 
-    /// The content of an answer to a request that may be repeated.
+    /// The body of an answer to a request that may be repeated.
     async fn settled(&self, response: &ApiResponse, task: &str, tokens: &Tokens) -> Result<Value, Rejection> {
         if response.succeeded() {
             return response.json().ok_or_else(|| unusable(response, task, "JSON"));
@@ -188,12 +189,12 @@ impl Bluesky {
     }
 }
 
-/// A success that can't be used; `missing` is what should be in it.
+/// A success without the expected content; `missing` names it.
 fn unusable(response: &ApiResponse, task: &str, missing: &str) -> Rejection {
     inconclusive(response.server(), task, &response.unusable(missing))
 }
 
-/// An answer of the account's server in which something is missing.
+/// An answer of the account's server that lacks something.
 fn unclear(task: &str, heard: &str) -> Rejection {
     inconclusive(API.protocol.server, task, heard)
 }
@@ -207,7 +208,7 @@ fn looks_like_app_password(password: &Secret) -> bool {
     parts.len() == PARTS && parts.iter().all(|part| is_part(part))
 }
 
-/// The parts of a session, if these tokens are one.
+/// The parts of a session, if the tokens are one.
 fn session_of(tokens: &Tokens) -> Result<BlueskySession<'_>, Rejection> {
     match tokens {
         Tokens::AppPassword { password, access_token, refresh_token, did, server } => {
@@ -220,7 +221,8 @@ fn session_of(tokens: &Tokens) -> Result<BlueskySession<'_>, Rejection> {
     }
 }
 
-/// A short digest that identifies an account's tokens. It stays the same when the session is renewed or the password changes.
+/// A short digest that identifies an account's tokens. It does not change when the session is renewed or the
+/// password changes.
 fn fingerprint_of(tokens: &Tokens) -> String {
     fingerprint("bluesky", session_of(tokens).map_or("", |auth| auth.did))
 }

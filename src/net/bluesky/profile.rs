@@ -1,5 +1,4 @@
-//! The profile record of an account, `app.bsky.actor.profile`: reading it, and changing it without losing fields of other
-//! programs.
+//! The profile record of an account, `app.bsky.actor.profile`. Changes keep the fields of other programs.
 
 use serde_json::{Map, Value, json};
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -9,9 +8,9 @@ use crate::flock::account::Profile;
 /// The collection of the record, and its key in it.
 pub(super) const PLACE: (&str, &str) = ("app.bsky.actor.profile", "self");
 
-/// The label of an account whose posts a program writes (docs.bsky.app, "Labels and moderation").
+/// The label of an automated account (docs.bsky.app, "Labels and moderation").
 const BOT: &str = "bot";
-/// The type of labels that an account gives itself.
+/// The type of labels that an account applies to itself.
 const SELF_LABELS: &str = "com.atproto.label.defs#selfLabels";
 
 /// The most graphemes, and bytes in UTF-8, of the name and the description (lexicon app.bsky.actor.profile).
@@ -28,7 +27,7 @@ pub(super) fn picture(record: &Value) -> Option<&str> {
     record["avatar"]["ref"]["$link"].as_str()
 }
 
-/// Why the network would not accept a profile, if it would not.
+/// Why the network would not accept a profile, if it wouldn't.
 pub(super) fn unfit(profile: &Profile) -> Option<String> {
     let long = |what: &str, text: &Option<String>, (max, bytes_max): (usize, usize)| {
         let text = text.as_ref()?;
@@ -37,12 +36,12 @@ pub(super) fn unfit(profile: &Profile) -> Option<String> {
             _ if text.len() > bytes_max => (text.len(), "bytes", bytes_max),
             _ => return None,
         };
-        Some(format!("the {what} has {length} {unit}, {max} is the most on Bluesky: shorten it"))
+        Some(format!("the {what} has {length} {unit}; Bluesky allows {max}: shorten it"))
     };
     long("name", &profile.name, NAME_MAX).or_else(|| long("bio", &profile.bio, BIO_MAX))
 }
 
-/// The record with these changes, and with the label of a bot. All other fields stay.
+/// The record with these changes and the bot label. All other fields stay.
 pub(super) fn changed(record: Option<Value>, profile: &Profile, picture: Option<Value>) -> Value {
     let mut fields = match record {
         Some(Value::Object(fields)) => fields,
@@ -138,11 +137,11 @@ mod tests {
         assert!(
             unfit(&profile(Some(&format!("{flags}!")), None))
                 .unwrap()
-                .contains("65 characters, 64 is the most")
+                .contains("65 characters; Bluesky allows 64")
         );
         assert!(unfit(&profile(None, Some(&"a".repeat(257)))).unwrap().contains("bio has 257"));
         let family = "👨‍👩‍👧‍👦".repeat(26);
-        assert!(unfit(&profile(Some(&family), None)).unwrap().contains("650 bytes, 640 is the most"));
+        assert!(unfit(&profile(Some(&family), None)).unwrap().contains("650 bytes; Bluesky allows 640"));
         assert_eq!(unfit(&profile(Some(&family[25..]), Some(&family))), None);
     }
 }

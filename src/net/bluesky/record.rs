@@ -1,8 +1,8 @@
-//! Posts as records: complete before the first attempt, written under a key that is derived from the post, and read back by
-//! it.
+//! Posts as records: complete before the first attempt, written under a key derived from the post, and read
+//! back by that key.
 //!
-//! `putRecord` with `"swapRecord": null` creates a record. If the same record is there, nothing happens; if another one is,
-//! the server says so (`InvalidSwap`). So an attempt may be repeated at any time.
+//! `putRecord` with `"swapRecord": null` creates a record. If the same record exists, nothing happens; if a
+//! different one exists, the server says so (`InvalidSwap`). So an attempt may be repeated at any time.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::Request;
@@ -19,7 +19,7 @@ use crate::net::{Outcome, ProbeResult, Rejection, RemotePost, Sent, Session, req
 pub(super) const POSTS: &str = "app.bsky.feed.post";
 /// The type of a facet.
 const FACET: &str = "app.bsky.richtext.facet";
-/// Reading a record back, in a sentence.
+/// The task of reading a record back, as it reads in a sentence.
 const SHOW: &str = "show the post";
 
 /// The URI of a post's record.
@@ -52,13 +52,14 @@ impl Writing<'_> {
     }
 }
 
-/// The record of a post, as it was fixed when it was planned.
+/// The record of a post, as it was fixed when the post was planned.
 fn planned(post: &Post) -> Option<Value> {
     serde_json::from_str(post.record.as_deref()?).ok()
 }
 
 impl Bluesky {
-    /// The record of a text. Mentioned handles are resolved for it; one that does not exist stays text.
+    /// The record for a text. Resolves the handles that it mentions; one that does not exist stays plain
+    /// text.
     pub(super) async fn record_of(&self, text: &str, at: DateTime<Utc>) -> Result<Value, Rejection> {
         let created_at = at.to_rfc3339_opts(SecondsFormat::Millis, true);
         let mut record = json!({ "$type": POSTS, "text": text, "createdAt": created_at });
@@ -101,13 +102,13 @@ impl Bluesky {
         }
     }
 
-    /// The record to be written, and the request that writes it.
+    /// The record to write, and the request that writes it.
     fn writing<'s>(&self, post: &Post, session: &'s Session) -> Result<(Writing<'s>, Request), Rejection> {
         let auth = session_of(require_tokens(session.tokens.as_ref())?)?;
         let (key, record) = (tid::of(post.id), planned(post));
         let record = record.ok_or_else(|| {
             let reason =
-                "its record is not in the ledger, so that it can't be sent as it was planned: report this";
+                "its record is missing from the ledger, so it can't be sent as planned: please report this";
             Rejection::unanswered(Why::new(Cause::App, reason))
         })?;
         let body = json!({
@@ -149,7 +150,7 @@ impl Bluesky {
         Outcome::Posted { remote_id: uri, url, note: None }
     }
 
-    /// What became of a post under whose key there is a record already: itself, or another one.
+    /// The outcome of a post whose key is taken: by the post itself, or by another record.
     async fn taken(&self, writing: &Writing<'_>) -> Outcome {
         match self.get_record(&writing.auth, (POSTS, &writing.key)).await {
             Ok(Some(found)) if is_same(&writing.record, &found["value"]) => self.posted(writing.uri()),
@@ -160,13 +161,13 @@ impl Bluesky {
                 ),
             },
             Ok(None) | Err(_) => {
-                Outcome::unsettled("something is where this post should be, and can't be read")
+                Outcome::unsettled("a record exists where this post should be, but can't be read")
             }
         }
     }
 
-    /// Looks for a post's record. Its absence proves nothing yet: an interrupted attempt may still arrive, and if the line
-    /// were free by then, it would be posted twice under two keys.
+    /// Probes for a post's record. Its absence proves nothing yet: an interrupted attempt may still arrive,
+    /// and if the line had been freed by then, it would be posted twice under two keys.
     pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
         let auth = session_of(require_tokens(session.tokens.as_ref())?)?;
         let (key, ours) = (tid::of(post.id), planned(post).unwrap_or_default());
@@ -196,7 +197,7 @@ impl Bluesky {
         Err(self.followed(diagnosis, API.failure(&response, SHOW), auth).await)
     }
 
-    /// A post by its record.
+    /// A post from its record.
     pub(super) fn seen(&self, uri: String, record: &Value) -> RemotePost {
         let text = record["text"].as_str().unwrap_or_default().to_owned();
         let at = record["createdAt"].as_str().and_then(|at| at.parse().ok()).unwrap_or(DateTime::UNIX_EPOCH);
@@ -210,12 +211,12 @@ impl Bluesky {
         format!("{}/profile/{did}/post/{key}", self.app.site_url)
     }
 
-    /// Deletes a post's record. Succeeds if it was deleted before.
+    /// Deletes a post's record. Succeeds if it was deleted earlier.
     pub(super) async fn delete_record(&self, post: &Post, session: &Session) -> Result<(), Rejection> {
         let tokens = require_tokens(session.tokens.as_ref())?;
         let auth = session_of(tokens)?;
         let key = match post.remote_id.as_deref() {
-            // A person or a policy said that it was posted; it can only be under this key.
+            // A person or the bot's policy settled it as posted; then it can only be under this key.
             None => tid::of(post.id),
             Some(uri) => key_in(uri, auth.did).map(str::to_owned).ok_or_else(|| {
                 let reason = format!(
@@ -235,7 +236,7 @@ impl Bluesky {
         if done["commit"].is_object() {
             return Ok(());
         }
-        // It was deleted before, or the answer is not the server's.
+        // It was deleted earlier, or the answer is not the server's.
         match self.get_record(&auth, (POSTS, &key)).await? {
             None => Ok(()),
             Some(_) => Err(unclear("delete it", "the post is still there")),
@@ -243,7 +244,8 @@ impl Bluesky {
     }
 }
 
-/// Whether a record that the server shows is ours: no other program writes the same text at the same instant under our key.
+/// Whether a record that the server shows is ours: no other program writes the same text at the same instant
+/// under our key.
 fn is_same(ours: &Value, theirs: &Value) -> bool {
     !ours["text"].is_null() && ["text", "createdAt"].iter().all(|field| ours[field] == theirs[field])
 }

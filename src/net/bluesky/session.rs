@@ -1,6 +1,6 @@
-//! Sessions: opened with an app password, renewed by their refresh token, and opened anew only when that has expired.
-//! Servers limit log-ins (`createSession`: 30 in five minutes and 300 a day, some fewer), so a client logs in rarely,
-//! whatever goes wrong, and never again with a password that was not accepted.
+//! Sessions: opened with an app password, renewed with their refresh token, and opened again only when that
+//! has expired. Servers limit log-ins (`createSession`: 30 in five minutes and 300 a day, some fewer), so a
+//! client logs in rarely, whatever goes wrong, and never again with a password that was rejected.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -18,30 +18,31 @@ use crate::net::diagnosis::Diagnosis;
 use crate::net::response::ApiResponse;
 use crate::net::{Rejection, http};
 
-/// The pause between two log-ins without a person: at most 48 a day, whatever goes wrong.
+/// The pause between two automatic log-ins: at most 48 a day, whatever goes wrong.
 const PAUSE: TimeDelta = TimeDelta::minutes(30);
 
-/// Opening a session: the method, and its name in a sentence.
+/// Opening a session: the method, and the task as it reads in a sentence.
 const CREATE: (&str, &str) = ("com.atproto.server.createSession", "open a session");
 /// Renewing a session.
 const REFRESH: (&str, &str) = ("com.atproto.server.refreshSession", "renew the session");
 /// Ending a session.
 const DELETE: (&str, &str) = ("com.atproto.server.deleteSession", "end the session");
 
-/// The log-ins that a client makes without a person.
+/// The automatic log-ins of a client.
 #[derive(Debug, Default)]
 pub(super) struct Logins(Mutex<LoginHistory>);
 
 #[derive(Debug, Default)]
 struct LoginHistory {
     last: Option<DateTime<Utc>>,
-    /// An expired session whose password was not accepted, by its refresh token, and what the server said.
+    /// An expired session whose password was rejected, identified by its refresh token, and the server's
+    /// message.
     refused: Option<(Secret, Rejection)>,
 }
 
 impl Logins {
-    /// Whether a new session may be opened in place of an expired one, which is identified by its refresh token. If so, this
-    /// counts as a log-in. A person who signs in again gets another session.
+    /// Whether a new session may be opened in place of an expired one, which is identified by its refresh
+    /// token. If so, this counts as a log-in. A person who signs in again gets a different session.
     ///
     /// # Errors
     /// Why not.
@@ -69,7 +70,7 @@ impl Logins {
 }
 
 impl Bluesky {
-    /// Opens a session for an account, by its handle or its DID.
+    /// Opens a session for an account, named by its handle or DID.
     ///
     /// # Errors
     /// When the handle does not resolve, the account's server is unknown, or it does not accept the password.
@@ -78,12 +79,12 @@ impl Bluesky {
         self.open(&identity, password).await
     }
 
-    /// Renews tokens: by the refresh token or, if that has expired or the account has moved to another server, by the
-    /// password.
+    /// Renews tokens: with the refresh token or, if that has expired or the account has moved to another
+    /// server, with the password.
     pub(super) async fn renewed(&self, tokens: &Tokens) -> Result<Tokens, Rejection> {
         let auth = session_of(tokens)?;
-        // Where it lives comes first: a server that it has left may still renew its sessions, and accept posts that are not
-        // shown anywhere.
+        // First find the account's current server: a server that it has left may still renew its sessions,
+        // and accept posts that are not shown anywhere.
         let identity = self.identity(auth.did).await;
         if let Ok(identity) = &identity
             && identity.server != auth.server
@@ -107,7 +108,8 @@ impl Bluesky {
         }
     }
 
-    /// A rejection, marked as one of the token if the account has moved to another server: then renewing the tokens helps.
+    /// Marks a rejection as one of the token if the account has moved to another server, because renewing the
+    /// tokens then helps.
     pub(super) async fn followed(
         &self,
         diagnosis: &Diagnosis,
@@ -128,7 +130,7 @@ impl Bluesky {
         }
     }
 
-    /// Opens a session without a person, if the limits allow it.
+    /// Opens a session automatically, if the limits allow it.
     async fn log_in_again(
         &self,
         identity: &AtprotoIdentity,
@@ -152,7 +154,7 @@ impl Bluesky {
         if response.succeeded() {
             return self.session(&response, CREATE.1, (did, server), password);
         }
-        // There is no session yet: the password is what was not accepted.
+        // There is no session yet, so the password was rejected.
         match API.diagnose(&response) == &SESSION_REJECTED {
             true => Err(API.rejection(&response, &PASSWORD_REJECTED)),
             false => Err(API.failure(&response, CREATE.1)),

@@ -1,9 +1,9 @@
-//! Record keys: the timestamp identifiers of AT Protocol (atproto.com/specs/tid), made from the ids of posts.
+//! Record keys: AT Protocol's timestamp identifiers (atproto.com/specs/tid), derived from post ids.
 //!
-//! A key is 13 characters that sort like the 64 bits they stand for: a zero, 53 bits of microseconds since 1970,
-//! and 10 bits to distinguish clocks. A post's id, fixed when it is planned, consists of a millisecond and random bits; both
-//! go into the key, so that every attempt at one post writes the same record, even after a crash, and keys sort by the time
-//! of planning.
+//! A key has 13 characters that sort like the 64 bits they stand for: a zero, 53 bits of microseconds since
+//! 1970, and 10 bits to distinguish clocks. A post's id, fixed when the post is planned, consists of a
+//! millisecond and random bits. Both go into the key, so every attempt at one post writes the same record,
+//! even after a crash, and keys sort by planning time.
 
 use chrono::{DateTime, Utc};
 
@@ -15,7 +15,7 @@ const DIGITS: &[u8; 32] = b"234567abcdefghijklmnopqrstuvwxyz";
 /// Digits in a key.
 const LENGTH: u32 = 13;
 
-/// Bits that a digit stands for.
+/// The bits that a digit stands for.
 const BITS: u32 = 5;
 
 /// Microseconds since 1970 that a key can hold: until the year 2255.
@@ -24,16 +24,16 @@ const MICROS_MAX: u64 = (1 << 53) - 1;
 /// Bits of the clock's number.
 const CLOCK_BITS: u32 = 10;
 
-/// The key of the record that a post becomes.
+/// The key of a post's record.
 pub(super) fn of(id: PostId) -> String {
     let (millis, random) = id.parts();
     let ten_bits = |bits: u128| (bits & ((1 << CLOCK_BITS) - 1)) as u64;
-    // An id has no microseconds: its highest random bits stand for them.
+    // An id has no microseconds, so its highest random bits take their place.
     let micros = millis.saturating_mul(1_000) + ((ten_bits(random >> 64) * 1_000) >> CLOCK_BITS);
     written((micros & MICROS_MAX) << CLOCK_BITS | ten_bits(random))
 }
 
-/// When a key was made, if it is one.
+/// When a key was made, if it is valid.
 pub(super) fn time_of(key: &str) -> Option<DateTime<Utc>> {
     if key.len() != LENGTH as usize {
         return None;
@@ -58,7 +58,7 @@ mod tests {
         PostId::new(DateTime::from_timestamp_millis(millis).unwrap(), random)
     }
 
-    /// As the specification's regular expression has it:
+    /// The regular expression of the specification:
     /// `^[234567abcdefghij][234567abcdefghijklmnopqrstuvwxyz]{12}$`.
     fn is_tid(key: &str) -> bool {
         let digits = b"234567abcdefghijklmnopqrstuvwxyz";

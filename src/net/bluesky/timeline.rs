@@ -1,4 +1,4 @@
-//! What an account has posted since a backup, from which the ledger was restored.
+//! What an account has posted since the backup from which the ledger was restored.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
@@ -9,16 +9,16 @@ use crate::flock::account::Tokens;
 use crate::net::timeline::{Fetched, PageSource, read_pages};
 use crate::net::{Rejection, RemotePost, Session, Timeline, require_tokens};
 
-/// Posts of a page: the longest ones, with facets, fit into the bytes of an answer that are read.
+/// Posts per page: even the longest ones, with facets, stay within the size limit of an answer.
 const PAGE: &str = "40";
 /// How many pages are read. No bot of ours posts more than 10,000 times between a backup and its return.
 const PAGES: usize = 250;
-/// How long a post may have been planned before it was sent: a planned post waits for an hour unless `max_late` says
-/// otherwise, and its key is as old as its plan.
+/// How long a post may wait between planning and sending: an hour unless `max_late` says otherwise. Its key
+/// is as old as its plan.
 const BEFORE: TimeDelta = TimeDelta::hours(24);
 
 impl Bluesky {
-    /// All that the account has posted since an instant, oldest first.
+    /// All posts of the account since an instant, oldest first.
     pub(super) async fn posted_since(
         &self,
         since: DateTime<Utc>,
@@ -34,7 +34,8 @@ impl Bluesky {
     }
 }
 
-/// The pages of an account. Records come by their keys, newest first; a key says when it was made.
+/// The pages of an account. Records are sorted by key, newest first; a key contains the time at which it was
+/// made.
 struct RecordPages<'a> {
     bluesky: &'a Bluesky,
     tokens: &'a Tokens,
@@ -64,7 +65,7 @@ impl PageSource for RecordPages<'_> {
     }
 }
 
-/// The posts since an instant, oldest first; those of the same instant in the order of their keys.
+/// The posts since an instant, oldest first; posts of the same instant are sorted by key.
 fn in_order(mut posts: Vec<RemotePost>, since: DateTime<Utc>) -> Vec<RemotePost> {
     posts.retain(|post| post.at >= since);
     posts.reverse();

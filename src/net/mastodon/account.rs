@@ -1,4 +1,4 @@
-//! Accounts on Mastodon: which account a token belongs to, what it allows, and the profile.
+//! Accounts on Mastodon: which account a token belongs to, what the token allows, and the profile.
 
 use async_trait::async_trait;
 use reqwest::multipart::{Form, Part};
@@ -17,19 +17,19 @@ use crate::net::oauth2::Provider;
 use crate::net::response::{ApiResponse, sentence};
 use crate::net::{AccountApi, Appearance, OAuth2Api, ProfileError, Rejection, SignInApi, http};
 
-/// The endpoint that names the account of a token.
+/// The endpoint that returns a token's account.
 pub(super) const WHO_AM_I: &str = "/api/v1/accounts/verify_credentials";
 
-/// The scope without which nothing can be posted.
+/// The scope that posting requires.
 const WRITE: &str = "write:statuses";
 
-/// The most characters of a name or a handle that are kept.
+/// The most characters of a name or handle that are stored.
 const NAME_MAX: usize = 128;
 
-/// The largest picture that is read, in bytes: more than any server takes.
+/// The largest picture that is read, in bytes: more than any server accepts.
 const PICTURE_MAX: u64 = 32 * 1024 * 1024;
 
-/// The first bytes of pictures that servers accept, and their types (docs.joinmastodon.org, "media").
+/// The picture types that servers accept, by their first bytes (docs.joinmastodon.org, "media").
 const PICTURES: &[(&[u8], &str)] = &[(b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg")];
 
 /// An account as a server describes it to its owner.
@@ -48,17 +48,17 @@ struct MastodonUser {
 impl Mastodon {
     async fn me(&self, tokens: &Tokens) -> Result<MastodonUser, Rejection> {
         let response = self.ask(self.request(tokens, Method::GET, WHO_AM_I)?, tokens).await?;
-        read(&response, "say whose the token is", me)
+        read(&response, "name the account of the token", me)
     }
 
-    /// The scopes of a token's app, where the server tells them (since 4.3): the token allows no more. Nothing depends on
-    /// them, so a failure is ignored.
+    /// The scopes of a token's app, if the server reports them (since 4.3). The token allows no more. Nothing
+    /// depends on them, so a failure is ignored.
     async fn scopes(&self, tokens: &Tokens) -> Option<Vec<String>> {
         let scope = |scope: &Value| scope.as_str().map(http::words);
         self.app_of(tokens).await?["scopes"].as_array()?.iter().map(scope).collect()
     }
 
-    /// The app of a token, if the server tells it.
+    /// The app of a token, if the server reports it.
     pub(super) async fn app_of(&self, tokens: &Tokens) -> Option<Value> {
         let mut request = self.request(tokens, Method::GET, "/api/v1/apps/verify_credentials").ok()?;
         *request.timeout_mut() = Some(super::IN_PASSING);
@@ -115,7 +115,7 @@ impl AccountApi for Mastodon {
     fn may_post(&self, account: &Account, tokens: &Tokens) -> Result<(), Why> {
         let granted = match tokens {
             Tokens::OAuth2 { scopes, .. } if !scopes.is_empty() => scopes.join(" "),
-            // The server may tell the scopes of a token given by hand; if not, only a post shows them.
+            // The server may report the scopes of a token from `flock.toml`. If not, only a post will tell.
             _ => account.access.clone().unwrap_or_default(),
         };
         let allows = |scope: &str| {
@@ -138,7 +138,7 @@ impl AccountApi for Mastodon {
         Ok(Appearance { name: shown_as, bio, picture_url, automated: is_bot })
     }
 
-    /// Also marks the account as a bot: people want to know, and servers require it.
+    /// Also marks the account as a bot: people expect it, and servers require it.
     async fn update_profile(&self, tokens: &Tokens, profile: &Profile) -> Result<(), ProfileError> {
         let mut form = Form::new().text("bot", "true");
         if let Some(name) = &profile.name {
@@ -173,7 +173,7 @@ fn unfit(path: &std::path::Path, why: &str) -> Rejection {
     Rejection::unanswered(Why::new(Cause::App, reason))
 }
 
-/// A picture as a form part; its first bytes tell its type.
+/// A picture as a form part. Its first bytes determine the type.
 fn picture(bytes: Vec<u8>) -> Option<Part> {
     let (_, kind) = PICTURES.iter().find(|(start, _)| bytes.starts_with(start))?;
     let name = kind.replace('/', ".");
@@ -194,7 +194,7 @@ fn me(value: &Value) -> Option<MastodonUser> {
     })
 }
 
-/// The account's description: as it was written, or as the HTML shows it.
+/// The account's description: its source, or the text of its HTML.
 fn bio(value: &Value) -> Option<String> {
     let written = value["source"]["note"].as_str().map(str::to_owned);
     let shown = || value["note"].as_str().map(html::text_of);

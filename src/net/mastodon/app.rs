@@ -1,6 +1,6 @@
-//! Registers flockd as an app on a server, and signs bots in there: by authorization code, with PKCE where the server
-//! announces it, and with the app's secret in the body (docs.joinmastodon.org, "apps" and "oauth"). The caller stores the
-//! registration.
+//! Registers flockd as an app on a server, and signs bots in there: by authorization code, with PKCE where
+//! the server announces it, and with the app's secret in the body (docs.joinmastodon.org, "apps" and
+//! "oauth"). The caller stores the registration.
 
 use reqwest::Method;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
@@ -16,21 +16,22 @@ use crate::net::Rejection;
 use crate::net::oauth2::{Proof, Provider};
 use crate::net::response::ApiResponse;
 
-/// Stands for a callback address that does not exist: the server shows the code instead.
+/// Stands for "no callback address": the server then shows the code to the person.
 pub const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
 
-/// The app's name, which servers show beneath its posts.
+/// The app's name, which servers show below its posts.
 const NAME: &str = "flockd";
 
-/// The most characters of a client's id or secret.
+/// The most characters of a client id or secret.
 const CLIENT_MAX: usize = 1_024;
 
 /// Where a person can revoke an app's access.
 const BY_HAND: &str = "end its access in the account's settings on the server";
 
 impl Mastodon {
-    /// Makes sure that the app is registered with these callback addresses. An old registration is checked, as servers delete
-    /// apps that are not used. Returns a new registration, for the caller to store. A client from `flock.toml` is left alone.
+    /// Makes sure that the app is registered with these callback addresses. An old registration is verified,
+    /// because servers delete unused apps. Returns a new registration, which the caller must store. A client
+    /// from `flock.toml` is left alone.
     pub(super) async fn registered(&self, redirects: &[String]) -> Result<Option<Registration>, Rejection> {
         if self.app.client.is_some() {
             return Ok(None);
@@ -44,7 +45,7 @@ impl Mastodon {
         {
             return Ok(None);
         }
-        // Sign-ins in progress may still come back to the old addresses.
+        // Sign-ins in progress may still return to the old addresses.
         let before = known.into_iter().flat_map(|known| &known.redirects);
         let more: Vec<String> = before.filter(|known| !redirects.contains(known)).cloned().collect();
         redirects.extend(more);
@@ -52,7 +53,7 @@ impl Mastodon {
         Ok(Some(Registration { server: self.app.api_url.clone(), client, redirects }))
     }
 
-    /// Where people sign in, for the registered app.
+    /// Where people sign in for the registered app.
     pub(super) async fn oauth2(&self) -> Result<Provider, Rejection> {
         let client = self.client()?.clone();
         let url = |path| format!("{}{path}", self.app.api_url);
@@ -66,12 +67,12 @@ impl Mastodon {
             client,
             pkce: self.knows_pkce().await?,
             proof: Proof::Body,
-            // The browser may be signed in to another account.
+            // The browser may be signed in as another account.
             besides: &[("force_login", "true")],
         })
     }
 
-    /// Revokes a token. A server allows this only to the app that it was issued to.
+    /// Revokes a token. A server accepts this only from the app that the token was issued to.
     pub(super) async fn given_up(&self, tokens: &Tokens) -> Result<(), Rejection> {
         let by_hand = |why: &str| {
             let reason = format!("{why}: {BY_HAND}");
@@ -80,7 +81,7 @@ impl Mastodon {
         let client = match self.client() {
             Ok(client) => client.clone(),
             Err(rejection) if rejection.why.cause == Cause::Keys => return Err(rejection),
-            Err(_) => return Err(by_hand("only the app that was given a token may revoke it")),
+            Err(_) => return Err(by_hand("only the app that a token was issued to may revoke it")),
         };
         let Tokens::OAuth2 { access_token, .. } = tokens else { return Ok(()) };
         let pairs = [("token", access_token.expose())];
@@ -88,14 +89,14 @@ impl Mastodon {
         match response.status() {
             _ if response.is_plain_success() => Ok(()),
             403 if response.error().is_own => Err(by_hand(&format!(
-                "only the app that was given a token may revoke it ({})",
+                "only the app that a token was issued to may revoke it ({})",
                 response.quoted()
             ))),
             _ => Err(API.failure(&response, "revoke the token")),
         }
     }
 
-    /// The app's client id and secret: from `flock.toml`, or else from the registration.
+    /// The app's client id and secret: from `flock.toml`, otherwise from the registration.
     fn client(&self) -> Result<&Client, Rejection> {
         let known = self.app.registration.as_ref().filter(|known| known.server == self.app.api_url);
         match (&self.app.client, known) {
@@ -104,13 +105,14 @@ impl Mastodon {
             (None, Some(known)) => Ok(&known.client),
             (None, None) => {
                 let reason =
-                    "the server does not know flockd yet: sign a bot in, which registers flockd there";
+                    "the server does not know flockd yet: sign in a bot, which registers flockd there";
                 Err(Rejection::unanswered(Why::new(Cause::App, reason)))
             }
         }
     }
 
-    /// Whether the server announces PKCE with S256 (RFC 8414, section 2). Others may reject the parameters.
+    /// Whether the server announces PKCE with S256 (RFC 8414, section 2). Other servers may reject the
+    /// parameters.
     async fn knows_pkce(&self) -> Result<bool, Rejection> {
         let response = self.ask_openly("/.well-known/oauth-authorization-server").await?;
         let about = if response.succeeded() { response.json().unwrap_or_default() } else { Value::Null };
@@ -118,24 +120,25 @@ impl Mastodon {
         Ok(methods.is_some_and(|methods| methods.iter().any(|method| method == "S256")))
     }
 
-    /// Whether the server still knows an app: then it issues a token for the app itself, which is revoked at once.
+    /// Whether the server still knows an app. If so, it issues a token for the app itself, which is revoked
+    /// at once.
     async fn is_known(&self, client: &Client) -> Result<bool, Rejection> {
         let pairs = [("grant_type", "client_credentials"), ("scope", SCOPES[0])];
         let response = self.ask_as(client, None, "/oauth/token", &pairs).await?;
         let said = response.json().unwrap_or_default();
         if let (true, Some(token)) = (response.succeeded(), said["access_token"].as_str()) {
-            // It gives access to nothing, so a failure does no harm.
+            // The token gives access to nothing, so a failure does no harm.
             let _ = self.ask_as(client, None, "/oauth/revoke", &[("token", token)]).await;
             return Ok(true);
         }
         match response.status() {
-            // Servers answer with one of these about an unknown app.
+            // The answers of servers about an unknown app.
             400 | 401 | 403 if response.error().is_own => Ok(said["error"] == "invalid_scope"),
-            _ => Err(API.failure(&response, "say whether it still knows flockd")),
+            _ => Err(API.failure(&response, "confirm flockd's registration")),
         }
     }
 
-    /// Registers the app. All addresses go into one text, a line each, which every server accepts.
+    /// Registers the app. All addresses go into one field, one per line, which every server accepts.
     async fn registered_anew(&self, redirects: &[String]) -> Result<Client, Rejection> {
         let (redirects, scopes) = (redirects.join("\n"), SCOPES.join(" "));
         let pairs = [("client_name", NAME), ("redirect_uris", &redirects), ("scopes", &scopes)];

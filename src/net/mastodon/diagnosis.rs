@@ -1,5 +1,5 @@
-//! The errors of servers that speak Mastodon's API: how they are written, and what each of them means. The words of an
-//! error are in the language of the account, so nothing depends on them.
+//! The errors of servers that speak Mastodon's API: their format and their diagnoses. The message of an error
+//! is in the account's language, so nothing depends on it.
 
 use serde_json::Value;
 
@@ -8,8 +8,8 @@ use crate::net::diagnosis::{Api, Diagnosis, Effect, Retry, Rule};
 use crate::net::rate_limit::{RateLimits, Window, of_bot};
 use crate::net::response::{self, ApiError, ApiResponse, Protocol};
 
-/// Mastodon's API. Its limits end at an instant in ISO 8601 (docs.joinmastodon.org, "Rate limits"); some of its kin give
-/// seconds instead, since 1970 or from now.
+/// Mastodon's API. Its limits end at an instant in ISO 8601 (docs.joinmastodon.org, "Rate limits"). Some
+/// other servers give seconds instead, since 1970 or from now.
 pub(super) static API: Api = Api {
     protocol: Protocol { server: "the server", success: 200..=299, read_error },
     limits: RateLimits {
@@ -35,10 +35,10 @@ pub(super) static API: Api = Api {
     unexpected: &UNEXPECTED,
 };
 
-/// The header with which Pleroma says that it repeats its answer to an earlier request with the same key.
+/// The header in which Pleroma says that it repeats its answer to an earlier request with the same key.
 const REPLAYED: &str = "idempotent-replayed";
 
-/// All of them, for the manual.
+/// All diagnoses, for the manual.
 pub(in crate::net) static ALL: &[&Diagnosis] = &[
     &TEXT_REFUSED,
     &RATE_LIMITED,
@@ -71,7 +71,7 @@ pub(super) static RATE_LIMITED: Diagnosis = Diagnosis::new(
 .retry(Retry::Announced)
 .temporary();
 
-/// No newer token is to be had.
+/// There is no newer token to get.
 static TOKEN_REJECTED: Diagnosis = Diagnosis::new(
     "mastodon-token-rejected",
     Cause::SignIn,
@@ -81,7 +81,7 @@ static TOKEN_REJECTED: Diagnosis = Diagnosis::new(
 .retry(Retry::Announced)
 .temporary();
 
-/// The token does not allow this, or the account may do nothing: another question tells which.
+/// The token does not allow this, or the account is restricted; another request tells which.
 pub(super) static FORBIDDEN: Diagnosis = Diagnosis::new(
     "mastodon-forbidden",
     Cause::App,
@@ -134,12 +134,12 @@ static UNEXPECTED: Diagnosis = Diagnosis::new(
 )
 .effect(Effect::Unclear);
 
-/// An error of an earlier attempt, repeated for the same key: this attempt did nothing.
+/// An error of an earlier attempt, repeated for the same key. This attempt did nothing.
 pub(super) static REPLAYED_ERROR: Diagnosis = Diagnosis::new(
     "mastodon-replayed-error",
     Cause::Unreachable,
-    "the server had an error, and says the same again without trying",
-    "nothing to do, unless it lasts",
+    "the server repeats an earlier error without trying again",
+    "nothing to do, unless it persists",
 )
 .retry(Retry::Announced)
 .temporary();
@@ -151,13 +151,13 @@ static INCONCLUSIVE: Diagnosis = Diagnosis::new(
     "look at the account",
 );
 
-/// Whether it repeats an error of an earlier attempt.
+/// Whether the answer repeats an error of an earlier attempt.
 pub(super) fn is_replayed_error(response: &ApiResponse) -> bool {
     let replayed = response.headers().get(REPLAYED).is_some_and(|value| value.as_bytes() == b"true");
     replayed && response.status() >= 400 && API.diagnose(response) == &INCONCLUSIVE
 }
 
-/// Whether it is worth asking again after a while.
+/// Whether the request is worth retrying later.
 pub(super) fn may_pass(response: &ApiResponse) -> bool {
     let diagnosis = API.diagnose(response);
     diagnosis == &INCONCLUSIVE || diagnosis == &RATE_LIMITED
@@ -169,8 +169,8 @@ fn read_error(value: &Value, _status: u16) -> ApiError {
     ApiError { codes: Vec::new(), message, is_own: is_own(value) }
 }
 
-/// Whether this is an error as the API has it: `{"error": "..."}` (docs.joinmastodon.org, "Error"), or that of Phoenix,
-/// on which Pleroma is built, or that of a validation by Laravel, on which Pixelfed is.
+/// Whether this is an error of the API: `{"error": "..."}` (docs.joinmastodon.org, "Error"), or one of
+/// Phoenix, on which Pleroma is built, or a validation error of Laravel, on which Pixelfed is built.
 fn is_own(error: &Value) -> bool {
     if response::has_text(error, "error") {
         return response::has_only(error, &["error", "error_description", "details", "identifier"]);

@@ -1,7 +1,8 @@
-//! Extracts the text of a status from its HTML, so that it can be compared with a line of ours.
+//! Extracts the text of a status from its HTML, to compare it with a line of ours.
 //!
-//! All tags are removed, ends of lines and paragraphs become white space, and escapes are decoded. An incomplete tag is text:
-//! then the comparison fails, and the status's source is read. This is not a sanitizer: the result must not be shown as HTML.
+//! All tags are removed, line and paragraph ends become white space, and escapes are decoded. An incomplete
+//! tag counts as text: then the comparison fails, and the status's source is read. This is not a sanitizer:
+//! the result must not be shown as HTML.
 
 use std::borrow::Cow;
 
@@ -11,7 +12,7 @@ use html5gum::{DefaultEmitter, Error, Token, Tokenizer};
 const BLOCKS: &[&str] =
     &["p", "br", "div", "li", "ul", "ol", "blockquote", "pre", "h1", "h2", "h3", "h4", "h5", "h6"];
 
-/// Elements that a plain text produces: line breaks, links and names.
+/// Elements that servers produce from plain text: line breaks, links and names.
 const PLAIN: &[&str] = &["p", "br", "a", "span"];
 
 /// The text that this HTML shows.
@@ -38,8 +39,8 @@ pub(super) fn text_of(html: &str) -> String {
     text.trim().to_owned()
 }
 
-/// Whether the HTML has more than lines, links and names, so that its source may differ from its text: some servers accept
-/// Markdown.
+/// Whether the HTML has other elements than lines, links and names, so that its source may differ from its
+/// text: some servers accept Markdown.
 pub(super) fn is_marked_up(html: &str) -> bool {
     tokens(html).any(|token| match token {
         Token::StartTag(tag) => !is_one_of(PLAIN, &tag.name),
@@ -49,13 +50,13 @@ pub(super) fn is_marked_up(html: &str) -> bool {
     })
 }
 
-/// What an HTML document consists of, and where that ends in it, in bytes.
+/// The parts of an HTML document, with the end of each in bytes.
 fn tokens(html: &str) -> impl Iterator<Item = Token<usize>> {
     let tokens = Tokenizer::new_with_emitter(html, DefaultEmitter::new_with_span());
     tokens.map(|Ok(token)| token)
 }
 
-/// The white space that a tag stands for.
+/// The white space that replaces a tag.
 fn line_break(name: &[u8]) -> Cow<'static, str> {
     if is_one_of(BLOCKS, name) { "\n".into() } else { Cow::default() }
 }
@@ -145,7 +146,7 @@ mod tests {
         assert_eq!(text_of("&#xD800;"), "\u{FFFD}", "HTML's word for what is no character");
     }
 
-    /// If this were not linear, it would not end.
+    /// If this were not linear, the test would never end.
     #[test]
     fn hostile_html_is_read() {
         for part in ["<", "<a", "&", "&amp", "<!--", "<a \"", "<a>", "&#39;", "</"] {

@@ -1,5 +1,5 @@
-//! What a server says about itself: its domain, and its limits. It is asked rarely, and a failure changes nothing: the
-//! limits known before still apply.
+//! What a server reports about itself: its domain and its limits. It is asked rarely, and a failure changes
+//! nothing: the last known limits still apply.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
@@ -12,16 +12,16 @@ use crate::flock::account::{Account, TextLimits};
 use crate::net::Rejection;
 use crate::net::response::ApiResponse;
 
-/// How long the answer about limits is valid.
+/// How long reported limits are valid.
 const DAY: TimeDelta = TimeDelta::hours(24);
 
-/// The pause after a failure to ask.
+/// The pause after a failed request.
 const PAUSE: TimeDelta = TimeDelta::hours(1);
 
-/// The largest limit that is believed: no server allows more, and admins mistype.
+/// The largest plausible limit: no server allows more, but admins mistype.
 const CHARACTERS_MAX: u64 = 1_000_000;
 
-/// What a server says about itself.
+/// What a server reports about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Instance {
     /// The domain of its accounts' handles.
@@ -31,15 +31,16 @@ pub(super) struct Instance {
 }
 
 impl Mastodon {
-    /// Asks the server about itself, by version 2 of the endpoint or, if that is not there, by version 1.
+    /// Asks the server about itself, with version 2 of the endpoint or, if that does not exist, with version
+    /// 1.
     pub(super) async fn instance(&self) -> Result<Instance, Rejection> {
         let newer = self.ask_openly("/api/v2/instance").await?;
         let response = if newer.succeeded() { newer } else { self.ask_openly("/api/v1/instance").await? };
-        super::read(&response, "tell its limits", read)
+        super::read(&response, "report its limits", read)
     }
 
-    /// The account with its server's current limits; `None` if they have not changed, were asked for recently, or can't be
-    /// read.
+    /// The account with its server's current limits; `None` if they have not changed, were requested
+    /// recently, or can't be read.
     pub(super) async fn with_newer_limits(&self, known: &Account) -> Option<Account> {
         let now = self.clock.now();
         if !self.limits.are_due(now) {
@@ -59,18 +60,18 @@ impl Mastodon {
     }
 }
 
-/// When limits are asked for again.
+/// When to request the limits again.
 #[derive(Debug, Default)]
 pub(super) struct Asking(std::sync::Mutex<Option<(DateTime<Utc>, DateTime<Utc>)>>);
 
 impl Asking {
-    /// Whether it is time to ask, including when the clock was set back.
+    /// Whether the limits are due to be requested, which they also are if the clock was set back.
     fn are_due(&self, now: DateTime<Utc>) -> bool {
         let asked = *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         asked.is_none_or(|(at, until)| now >= until || now < at)
     }
 
-    /// The server was asked now, and need not be asked again for this long.
+    /// The server was asked now; it is not asked again for this long.
     pub(super) fn were_asked(&self, now: DateTime<Utc>, pause: TimeDelta) {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some((now, now + pause));
     }
@@ -85,7 +86,7 @@ impl Asking {
 fn read(value: &Value) -> Option<Instance> {
     let named = value["domain"].as_str().or(value["uri"].as_str())?;
     let statuses = &value["configuration"]["statuses"];
-    // Older servers that allow more than 500 characters say so in another field.
+    // Older servers that allow more than 500 characters report the limit in another field.
     let most = statuses["max_characters"].as_u64().or(value["max_toot_chars"].as_u64());
     let characters = most.filter(|most| (1..=CHARACTERS_MAX).contains(most));
     let per_url = statuses["characters_reserved_per_url"].as_u64();
@@ -98,8 +99,9 @@ fn read(value: &Value) -> Option<Instance> {
     Some(Instance { domain: domain(named), limits })
 }
 
-/// Whether a server says that it is Mastodon, or a fork of it. Other servers say what they are compatible with, name their own
-/// source, or have versions of their own; they don't count links as they say.
+/// Whether a server reports that it is Mastodon or a fork of it. Other servers report what they are
+/// compatible with, name their own source, or have their own version numbers; they don't count links as they
+/// claim.
 fn is_mastodon(value: &Value) -> bool {
     let version = value["version"].as_str().unwrap_or_default();
     let major: Option<u32> = version.split('.').next().and_then(|major| major.parse().ok());

@@ -1,12 +1,12 @@
-//! How long a status is as servers with Mastodon's API count it, and whether a server would accept it.
+//! The length of a status as servers with Mastodon's API count it, and whether a server would accept it.
 //!
-//! Characters are what people see as such (grapheme clusters, UAX #29). A link with a scheme counts as the server
-//! says, however long it is; the domain of a mention does not count; the
-//! content warning counts too (Mastodon's `StatusLengthValidator`). The server says how many characters it accepts, and how
-//! many a link counts.
+//! Characters are what people see as such (grapheme clusters, UAX #29). A link with a scheme counts as much
+//! as the server says, whatever its length. The domain of a mention does not count, but the content warning
+//! does (Mastodon's `StatusLengthValidator`). The server reports how many characters it accepts, and how many
+//! a link counts.
 //!
-//! Servers differ in details. Where they do, the larger count is used: a line wrongly considered too long is passed over,
-//! one wrongly considered short is refused by the server and used up.
+//! Servers differ in details. Where they do, the larger count is used: a line wrongly considered too long is
+//! passed over, but one wrongly considered short would be refused by the server and used up.
 
 use icu_properties::CodePointMapData;
 use icu_properties::props::IndicConjunctBreak;
@@ -18,11 +18,11 @@ use crate::flock::account::TextLimits;
 use crate::net::TextError;
 use crate::net::link::{Link, schemed_links};
 
-/// The limits of a server that does not tell them: those of Mastodon itself.
+/// The limits of a server that does not report them: Mastodon's own.
 pub const USUAL: TextLimits = TextLimits { characters: 500, per_url: 23 };
 
-/// Counts links, and everything else, by code points, as servers other than Mastodon do. Where they count less, the larger
-/// count is used.
+/// Counts links and everything else in code points, as servers other than Mastodon do. Where they count
+/// fewer, the larger count is used.
 pub(super) const AS_IT_STANDS: u32 = 0;
 
 /// Whether a server with these limits would accept a text with its content warning.
@@ -39,8 +39,8 @@ pub fn check(text: &str, spoiler_text: Option<&str>, limits: TextLimits) -> Resu
     if length > max { Err(TextError::TooLong { network, length, max }) } else { Ok(()) }
 }
 
-/// The length of a text and its content warning, in characters as a server counts them. `per_url` is what a link counts
-/// there.
+/// The length of a text and its content warning, in characters as a server counts them. `per_url` is the
+/// count of a link.
 pub fn length(text: &str, spoiler_text: &str, per_url: u32) -> usize {
     if per_url == AS_IT_STANDS {
         return code_points(spoiler_text) + code_points(text);
@@ -61,12 +61,12 @@ pub fn length(text: &str, spoiler_text: &str, per_url: u32) -> usize {
     sum + plain(&text[at..])
 }
 
-/// The code points of a text, composed or not, whichever are more.
+/// The number of code points of a text, composed or not, whichever is larger.
 fn code_points(text: &str) -> usize {
     text.chars().count().max(text.nfc().count())
 }
 
-/// The length of text without links: mentions without their servers, and the rest by the character.
+/// The length of text without links: mentions without their domains, everything else in characters.
 fn plain(text: &str) -> usize {
     let (mut sum, mut at) = (0, 0);
     for mention in mentions(text) {
@@ -76,16 +76,16 @@ fn plain(text: &str) -> usize {
     sum + characters(&text[at..])
 }
 
-/// Where a mention stands, in bytes.
+/// The position of a mention, in bytes.
 pub(super) struct Mention {
     /// At its `@`.
     pub(super) start: usize,
     pub(super) name_end: usize,
-    /// Behind the name of the server, if there is one.
+    /// After the server's name, if there is one.
     pub(super) end: usize,
 }
 
-/// The mentions of a text, with the names of servers or without.
+/// The mentions in a text, with or without server names.
 pub(super) fn mentions(text: &str) -> impl Iterator<Item = Mention> {
     text.match_indices('@').filter_map(move |(at, _)| {
         let before = text[..at].chars().next_back();
@@ -99,8 +99,8 @@ pub(super) fn mentions(text: &str) -> impl Iterator<Item = Mention> {
     })
 }
 
-/// Where a name of letters, digits, `_`, `-` and `.` ends. It neither begins nor ends with one of the latter two, so that a
-/// sentence keeps its period.
+/// The end of a name of letters, digits, `_`, `-` and `.`. It neither begins nor ends with one of the last
+/// two, so a sentence keeps its period.
 fn name_end(text: &str) -> Option<usize> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let run = &text[..text.find(|c| !fits(c)).unwrap_or(text.len())];
@@ -108,7 +108,7 @@ fn name_end(text: &str) -> Option<usize> {
     (!bare.is_empty() && !run.starts_with(['-', '.'])).then_some(bare.len())
 }
 
-/// Where the name of a server ends: with a letter or a digit, so that a sentence keeps its period.
+/// The end of a server name: a letter or a digit, so a sentence keeps its period.
 fn host_end(text: &str) -> Option<usize> {
     let fits = |c: char| is_word(c) || matches!(c, '-' | '.');
     let run = &text[..text.find(|c| !fits(c)).unwrap_or(text.len())];
@@ -120,8 +120,8 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// How many characters people see. Whether consonants that are joined by a virama are one is a rule of 2023
-/// (UAX #29, GB9c) which Ruby, for one, does not have: each of them counts.
+/// How many characters people see. Counting consonants joined by a virama as one is a rule of 2023 (UAX #29,
+/// GB9c), which some libraries lack, Ruby's for one. So each of them counts here.
 fn characters(text: &str) -> usize {
     text.graphemes(true).map(|cluster| 1 + joined(cluster)).sum()
 }
@@ -140,12 +140,12 @@ fn joined(cluster: &str) -> usize {
     count
 }
 
-/// What joins consonants.
+/// The characters that join consonants.
 fn is_virama(c: char) -> bool {
     CodePointMapData::<IndicConjunctBreak>::new().get(c) == IndicConjunctBreak::Linker
 }
 
-/// Whether a letter by Unicode's table stands for a vowel sign, which joins nothing.
+/// Whether a letter in Unicode's table is really a vowel sign, which joins nothing.
 fn is_mark(c: char) -> bool {
     unicode_normalization::char::is_combining_mark(c)
 }
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(
             length("https://example.org/abc", "", 0),
             23,
-            "a server that reserves nothing counts it all"
+            "a server that reserves nothing counts the whole link"
         );
         assert_eq!(length("https://a.de", "", 0), 12);
         for (text, count) in [("👨‍👩‍👧‍👦", 7), ("@walt@example.org", 17), ("e\u{301}", 2), ("🇩🇪", 2)]
@@ -263,7 +263,7 @@ mod tests {
         }
     }
 
-    /// With a count that is not linear this would not end.
+    /// If the count were not linear, the test would never end.
     #[test]
     fn hostile_texts_are_counted() {
         for part in

@@ -1,10 +1,11 @@
 //! Mastodon, and the servers that speak its API: GoToSocial, Pleroma, Akkoma and others.
 //!
-//! Nothing here depends on the software, only on its answers. A post carries an `Idempotency-Key`, which some servers keep
-//! for an hour, some for six and some not at all. So a post without an answer stays unknown, and the account is read before
-//! the post is sent again, with the same key. Scheduling on the server is never used, as the key does not count there.
-//! `diagnosis` says what errors mean, [`length`] how long a text is, `instance` what a server supports, `timeline` reads an
-//! account's posts, `account` is about the account itself, and [`app`] registers the app.
+//! Nothing here depends on the server software, only on its answers. A post carries an `Idempotency-Key`,
+//! which some servers keep for an hour, some for six, and some not at all. So a post without an answer stays
+//! unknown, and the account is read before the post is sent again with the same key. Scheduling on the server
+//! is never used, because the key has no effect there. `diagnosis` explains errors, [`length`] measures
+//! texts, `instance` reads what a server supports, `timeline` reads an account's posts, `account` handles the
+//! account itself, and [`app`] registers the app.
 
 mod account;
 pub mod app;
@@ -39,32 +40,32 @@ use crate::flock::{NetworkKind, PostOptions};
 use diagnosis::{ACCOUNT_DISABLED, API, FORBIDDEN, REPLAYED_ERROR, SCOPE_MISSING};
 use instance::Asking;
 
-/// The most characters of an id. Mastodon's have 18, others' 26; they end up in URLs.
+/// The most characters of an id. Mastodon's have 18, others' 26. Ids become parts of URLs.
 const ID_MAX: usize = 64;
 
-/// The longest address of a status that is kept.
+/// The longest URL of a status that is stored.
 const URL_MAX: usize = 2_048;
 
-/// The scopes that a bot needs: to see who it is and what it has posted, to post and delete, and to change its profile
-/// (docs.joinmastodon.org, "OAuth scopes").
+/// The scopes that a bot needs: to read its account and its posts, to post and delete, and to change its
+/// profile (docs.joinmastodon.org, "OAuth scopes").
 pub const SCOPES: &[&str] = &["read:accounts", "read:statuses", "write:statuses", "write:accounts"];
 
-/// The timeout of requests on which nothing depends, such as whether a status is shown.
+/// The timeout of optional requests, such as whether a status is shown.
 const IN_PASSING: Duration = Duration::from_secs(10);
 
 /// The header by which a server recognizes a repeated request (docs.joinmastodon.org, "statuses").
 const KEY: &str = "idempotency-key";
 
-/// An app on a server, as its bots' clients need it.
+/// An app on a server, as the clients of its bots need it.
 #[derive(Debug, Clone)]
 pub struct MastodonApp {
-    /// Such as `https://mastodon.social`.
+    /// The server's URL, such as `https://mastodon.social`.
     pub api_url: String,
     /// The app's client id and secret from `flock.toml`, or why they can't be read.
     pub client: Option<Result<Client, String>>,
-    /// The registration that the app made itself, if it did.
+    /// The registration that flockd made itself, if it did.
     pub registration: Option<Registration>,
-    /// The pauses before each look for a post whose outcome is unknown.
+    /// The delays before each probe for a post whose outcome is unknown.
     pub probe_delays: Vec<Duration>,
 }
 
@@ -98,7 +99,7 @@ fn connect(config: ClientConfig) -> Arc<dyn AccountApi> {
     Arc::new(Mastodon::new(http, clock, app, config.account, config.options))
 }
 
-/// A bot's client: its server, and a handle on the connections that all bots share.
+/// A bot's client: its server, and a handle on the connections shared by all bots.
 pub struct Mastodon {
     http: Http,
     clock: Arc<dyn Clock>,
@@ -109,8 +110,8 @@ pub struct Mastodon {
 }
 
 impl Mastodon {
-    /// A client for this server. `account` is the handle that tokens must belong to, with or without its domain, where
-    /// one is expected.
+    /// A client for this server. `account` is the handle that tokens must belong to, with or without its
+    /// domain, if one is configured.
     pub fn new(
         http: Http,
         clock: Arc<dyn Clock>,
@@ -123,7 +124,7 @@ impl Mastodon {
         Self { http, clock, app, expected, options, limits: Asking::default() }
     }
 
-    /// The server, as a host with its port.
+    /// The server's host and port.
     fn server(&self) -> Option<String> {
         let url = Url::parse(&self.app.api_url).ok()?;
         let host = url.host_str()?.to_owned();
@@ -133,7 +134,7 @@ impl Mastodon {
     /// A request, authorized by the token (RFC 6750, section 2.1).
     fn request(&self, tokens: &Tokens, method: Method, path: &str) -> Result<Request, Rejection> {
         let Tokens::OAuth2 { access_token, .. } = tokens else {
-            let reason = "the tokens are of another network";
+            let reason = "the tokens belong to another network";
             return Err(Rejection::unanswered(Why::new(Cause::SignIn, reason)));
         };
         let url = format!("{}{path}", self.app.api_url);
@@ -143,7 +144,8 @@ impl Mastodon {
         Ok(request)
     }
 
-    /// Makes a request with these tokens and reads the answer. Not for posting: an error here means that nothing happened.
+    /// Makes a request with these tokens and reads the answer. Not for posting: an error here means that
+    /// nothing happened.
     async fn ask(&self, request: Request, tokens: &Tokens) -> Result<ApiResponse, Rejection> {
         self.ask_hiding(request, &self.secrets(Some(tokens))).await
     }
@@ -160,7 +162,7 @@ impl Mastodon {
         client.chain(tokens.into_iter().flat_map(Tokens::secrets)).collect()
     }
 
-    /// Identifies the tokens, which are never renewed.
+    /// Identifies the tokens. They are never renewed.
     fn fingerprint(&self, tokens: &Tokens) -> String {
         let known_by = match tokens {
             Tokens::OAuth2 { access_token, .. } => access_token.expose(),
@@ -169,19 +171,21 @@ impl Mastodon {
         fingerprint(&self.app.api_url, known_by)
     }
 
-    /// The one request that posts.
+    /// Makes the one request that posts.
     fn posting(&self, post: &Post, text: &str, tokens: &Tokens) -> Result<Request, Rejection> {
         let mut request = self.request(tokens, Method::POST, "/api/v1/statuses")?;
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        // A new key after each definite error, as some servers repeat the error; the same key after no answer.
+        // A new key after each definite error, because some servers repeat the error. The same key if there
+        // was no answer.
         let key = format!("{}.{}", post.id, post.errors);
         headers.insert(KEY, HeaderValue::from_str(&key).map_err(|_| Rejection::no_url())?);
         *request.body_mut() = Some(self.status(text).to_string().into());
         Ok(request)
     }
 
-    /// The body of a post: the text, and the options that the bot sets. The account's settings apply to the others.
+    /// The body of a post: the text, and the options set for the bot. The account's settings apply to the
+    /// rest.
     fn status(&self, text: &str) -> Value {
         let PostOptions { visibility, languages, spoiler_text } = &self.options;
         let mut status = json!({ "status": text });
@@ -197,8 +201,8 @@ impl Mastodon {
         status
     }
 
-    /// What became of a post. After two answers another request follows, which changes nothing: whether the server shows the
-    /// post, and what it forbids.
+    /// The outcome of a post. Two kinds of answers cause another request, which changes nothing: whether the
+    /// server shows the post, and what it forbids.
     async fn outcome(
         &self,
         response: &ApiResponse,
@@ -220,19 +224,19 @@ impl Mastodon {
         outcome
     }
 
-    /// A note about a status that the server accepted and does not show: spam filters drop some silently. A failure to ask
-    /// means nothing.
+    /// A note about a status that the server accepted but does not show: spam filters drop some silently. If
+    /// the request fails, there is no note.
     async fn unshown(&self, tokens: &Tokens, id: &str) -> Option<String> {
         let mut request = self.request(tokens, Method::GET, &format!("/api/v1/statuses/{id}")).ok()?;
         *request.timeout_mut() = Some(IN_PASSING);
         let response = self.ask(request, tokens).await.ok()?;
         response.is_not_there().then(|| {
-            "the server took it and does not show it: look at the account, as a spam filter may have dropped it"
+            "the server accepted it but does not show it: look at the account, as a spam filter may have dropped it"
                 .to_owned()
         })
     }
 
-    /// Makes sure that a status is gone, where the server did not say which one it deleted.
+    /// Makes sure that a status is gone if the server did not confirm which one it deleted.
     async fn is_gone(&self, tokens: &Tokens, id: &str) -> Result<(), Rejection> {
         let request = self.request(tokens, Method::GET, &format!("/api/v1/statuses/{id}"))?;
         let response = self.ask(request, tokens).await?;
@@ -240,14 +244,14 @@ impl Mastodon {
             return Ok(());
         }
         let reason = format!(
-            "the server was asked to delete it and did not say that it has ({}): look at the account, and try again",
+            "the server did not confirm that it deleted the post ({}): look at the account, and try again",
             response.quoted()
         );
         Err(Rejection::unanswered(Why::new(Cause::Unreachable, reason)))
     }
 
-    /// Tells a disabled account from a token that does not allow this. The message may be in any language, but a disabled
-    /// account can't ask who it is either.
+    /// Distinguishes a disabled account from a token that does not allow the request. The message may be in
+    /// any language, but a disabled account can't request its own details either.
     async fn forbidden(&self, response: &ApiResponse, tokens: &Tokens) -> Rejection {
         let who = async {
             let mut request = self.request(tokens, Method::GET, account::WHO_AM_I)?;
@@ -263,7 +267,7 @@ impl Mastodon {
     }
 }
 
-/// A success names the status and its author. One without them, or with another account, proves nothing.
+/// A success names the status and its author. Without them, or with another account, it proves nothing.
 fn accepted(response: &ApiResponse, account: Option<&Account>) -> Outcome {
     let status = response.json().unwrap_or_default();
     let author = id(&status["account"]);
@@ -284,7 +288,7 @@ fn accepted(response: &ApiResponse, account: Option<&Account>) -> Outcome {
 }
 
 fn not_accepted(response: &ApiResponse, post: &Post) -> Outcome {
-    // A repeated key is answered with "not found" once its status is deleted.
+    // A repeated key is answered with "not found" after its status was deleted.
     if post.doubted && response.is_not_there() {
         let quoted = response.quoted();
         let reason =
@@ -297,10 +301,10 @@ fn not_accepted(response: &ApiResponse, post: &Post) -> Outcome {
     API.outcome(response, API.diagnose(response))
 }
 
-/// The result of a request that only reads; `task` is what was asked for.
+/// The result of a read-only request. `task` describes it in a sentence.
 ///
 /// # Errors
-/// When the server refuses, or answers with something else.
+/// If the server refuses, or answers with something else.
 fn read<T>(
     response: &ApiResponse,
     task: &str,
@@ -320,19 +324,19 @@ fn read<T>(
     })
 }
 
-/// Whether the answer shows something with this id, by which the API confirms a request.
+/// Whether the answer contains this id, by which the API confirms a request.
 fn shows(response: &ApiResponse, id: &str) -> bool {
     response.succeeded() && response.object().is_some_and(|shown| self::id(&shown).as_deref() == Some(id))
 }
 
-/// An id that is fit to be put into a URL: letters, digits, `_` and `-`.
+/// An id that is safe in a URL: letters, digits, `_` and `-`.
 fn id(value: &Value) -> Option<String> {
     let text = value["id"].as_str()?;
     let fit = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     (fit && (1..=ID_MAX).contains(&text.len())).then(|| text.to_owned())
 }
 
-/// Where people see a status: its own address, or the one by which other servers know it.
+/// Where people see a status: its own URL, or the one that other servers know it by.
 fn url_of(status: &Value) -> Option<String> {
     let fit = |url: &&str| {
         let known = Url::parse(url).is_ok_and(|url| matches!(url.scheme(), "http" | "https"));
@@ -351,13 +355,13 @@ impl Network for Mastodon {
         self.given_up(tokens).await
     }
 
-    /// Also asks the server for its limits, once a day.
+    /// Also requests the server's limits once a day.
     async fn prepare(&self, session: &Session) -> Result<Option<Account>, Rejection> {
         let tokens = super::require_tokens(session.tokens.as_ref())?;
         let fingerprint = self.fingerprint(tokens);
         let learnt = self.expected.verify(session, &fingerprint, self.who_am_i(tokens)).await?;
         let (None, Some(known)) = (&learnt, &session.account) else { return Ok(learnt) };
-        // An account that was stored before servers were stored belongs to this one, by its fingerprint.
+        // An account that was stored before servers were stored belongs to this server, by its fingerprint.
         let updated = Account { server: self.server(), ..known.clone() };
         let newer = self.with_newer_limits(&updated).await;
         Ok(newer.or_else(|| (updated != *known).then_some(updated)))

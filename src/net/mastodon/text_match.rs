@@ -1,5 +1,5 @@
-//! Recognizes a text of ours in a status. Servers show mentions without their domain and in the owner's spelling, and
-//! collapse white space. [`super::timeline`] decides which statuses are compared.
+//! Recognizes our text in a status. Servers show mentions without their domain and in the owner's spelling,
+//! and collapse white space. [`super::timeline`] decides which statuses to compare.
 
 use std::collections::HashSet;
 
@@ -11,7 +11,7 @@ pub(super) fn is_same(ours: &str, theirs: &str) -> bool {
     TextId::of(&shown(ours)) == TextId::of(&shown(theirs))
 }
 
-/// Whether to ask for the source of `theirs`: it has half the words of `ours`, or `ours` has none.
+/// Whether to fetch the source of `theirs`: it has half the words of `ours`, or `ours` has none.
 pub(super) fn is_like(ours: &str, theirs: &str) -> bool {
     let words = |text: &str| -> HashSet<String> {
         text.split(|c: char| !c.is_alphanumeric())
@@ -23,7 +23,7 @@ pub(super) fn is_like(ours: &str, theirs: &str) -> bool {
     2 * ours.intersection(&theirs).count() >= ours.len()
 }
 
-/// The text without domains in its mentions, and with their names in lower case.
+/// The text with its mentions in lower case and without their domains.
 fn shown(text: &str) -> String {
     let (mut shown, mut at) = (String::with_capacity(text.len()), 0);
     for mention in mentions(text) {
@@ -48,7 +48,7 @@ mod tests {
             ("hi @walt@example.org!", "hi @walt!"),
             ("@walt@example.org @emily@b.example.", "@walt @emily."),
             ("mail walt@example.org", "mail walt@example.org"),
-            // The name is shown as its owner writes it.
+            // The server shows the name in its owner's spelling.
             ("hi @Walt.", "hi @walt."),
             ("hi @EMILY@b.example!", "hi @Emily!"),
         ] {

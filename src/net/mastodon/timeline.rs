@@ -1,6 +1,6 @@
-//! What an account has posted recently: read when it is not known whether a post arrived, and after the ledger was restored
-//! from a backup. Statuses are compared by the text that their HTML shows and, where that differs, by their source. A text
-//! that can't be read is never taken for a different one.
+//! An account's recent posts. They are read to find out whether a post arrived, and after the ledger was
+//! restored from a backup. Statuses are compared by the text of their HTML and, if that differs, by their
+//! source. A text that can't be read is never taken for a different one.
 
 use std::collections::HashSet;
 
@@ -20,24 +20,24 @@ use crate::net::timeline::{
 };
 use crate::net::{ProbeResult, Rejection, RemotePost, Session, Timeline, require_tokens};
 
-/// How far our clock may have been ahead when the request left, if it was corrected since. An earlier status with the same
-/// text may be that attempt: a person has to decide.
+/// How far our clock may have been ahead when the request was sent, if it was corrected since. An earlier
+/// status with the same text may be that attempt, so a person has to decide.
 const EARLY: TimeDelta = TimeDelta::days(1);
-/// The statuses of a page: half of what servers allow, as some servers' have 5,000 characters, and a page must not exceed
-/// [`crate::net::http::BODY_MAX`]. After one that does, pages are half as long.
+/// Statuses per page: half of what servers allow, because some servers have statuses of 5,000 characters, and
+/// a page must not exceed [`crate::net::http::BODY_MAX`]. After one that does, pages are half as long.
 const PAGE: usize = 20;
-/// How many pages are read to find one post: 500 statuses. No bot of ours posts more in a few minutes.
+/// How many pages are read to find one post: 500 statuses. No bot posts more within a few minutes.
 const PAGES_OF_A_PROBE: usize = 25;
-/// How many sources of statuses are read in a probe: servers allow some 60 requests a minute.
+/// How many sources of statuses are read per probe: servers allow some 60 requests a minute.
 const SOURCES_OF_A_PROBE: usize = 20;
-/// How many pages of posts since a backup are read: 2,000 statuses, and a third of the requests that a server allows in five
-/// minutes.
+/// How many pages of posts since a backup are read: 2,000 statuses, and a third of the requests that a server
+/// allows in five minutes.
 const PAGES: usize = 100;
-/// How many of their sources are read: another third.
+/// How many of their sources are read: another third of the requests.
 const SOURCES: usize = 100;
 
 impl Mastodon {
-    /// Looks for a post among the account's newest.
+    /// Looks for a post among the account's newest ones.
     pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
         let since = earliest(post, self.clock.now());
         let all = match self.read_since(since, PAGES_OF_A_PROBE, session).await? {
@@ -55,7 +55,7 @@ impl Mastodon {
         let like: Vec<_> = others.into_iter().filter(|one| is_worth_asking(ours, &one.post.text)).collect();
         let marked_up = like.iter().filter(|one| one.is_marked_up).count();
         if posts.is_empty() && marked_up > SOURCES_OF_A_PROBE {
-            let why = too_many(SOURCES_OF_A_PROBE, "that may be it");
+            let why = too_many(SOURCES_OF_A_PROBE, "that may be this one");
             return Ok(ProbeResult::Unavailable(why));
         }
         let (same, unsure) = self.by_source(ours, like, tokens).await;
@@ -70,7 +70,7 @@ impl Mastodon {
         Ok(result)
     }
 
-    /// The statuses that are ours by their source, and those that may be.
+    /// The statuses that are ours according to their source, and those that may be.
     async fn by_source(
         &self,
         ours: &str,
@@ -78,11 +78,11 @@ impl Mastodon {
         tokens: &Tokens,
     ) -> (Vec<RemotePost>, Vec<RemotePost>) {
         let (mut same, mut unsure) = (Vec::new(), Vec::new());
-        // A status without markup probably shows its source, so it comes last.
+        // The HTML of a status without markup probably equals its source, so it is checked last.
         like.sort_by_key(|one| !one.is_marked_up);
         for Status { post: one, .. } in like.into_iter().take(SOURCES_OF_A_PROBE) {
             match self.source_if_told(tokens, &one.remote_id).await {
-                // Some servers change even the source.
+                // Some servers alter even the source.
                 Some(text) if is_same(ours, &text) => same.push(RemotePost { text, ..one }),
                 Some(text) => unsure.extend(is_changed(ours, &text).then_some(RemotePost { text, ..one })),
                 None => unsure.push(one),
@@ -91,9 +91,10 @@ impl Mastodon {
         (same, unsure)
     }
 
-    /// Promotes doubtful statuses to matches if the token's own app posted them: at that time, and belonging to no other row,
-    /// they can be nothing else. A status of another app may still be the post, as the token can be replaced between attempt
-    /// and probe, so it only moves to the end of the doubtful ones.
+    /// Promotes possible matches to certain ones if the token's own app posted them: at that time, and
+    /// belonging to no other row, they can be nothing else. A status of another app may still be the post,
+    /// because the token may have been replaced between attempt and probe, so it only moves to the end of the
+    /// list.
     async fn weighed(&self, mut sight: ProbeResult, tokens: &Tokens) -> ProbeResult {
         if let ProbeResult::Candidates { seen, doubtful, .. } = &mut sight
             && doubtful.iter().any(|one| one.client.is_some())
@@ -106,13 +107,13 @@ impl Mastodon {
         sight
     }
 
-    /// The name of the token's app, which the server shows with its posts.
+    /// The name of the token's app, which the server shows with posts.
     async fn own_name(&self, tokens: &Tokens) -> Option<String> {
         sentence(&self.app_of(tokens).await?, "name")
     }
 
-    /// The source of a status; `None` if the server does not tell it, or fails twice. Then the HTML has to do, and the sources
-    /// of the others still count.
+    /// The source of a status; `None` if the server does not provide it, or fails twice. Then the HTML has to
+    /// suffice, and the sources of the other statuses still count.
     async fn source_if_told(&self, tokens: &Tokens, id: &str) -> Option<String> {
         match self.source(tokens, id).await {
             Ok(source) => source,
@@ -120,7 +121,7 @@ impl Mastodon {
         }
     }
 
-    /// All that the account has posted since an instant, oldest first.
+    /// All posts of the account since an instant, oldest first.
     pub(super) async fn posted_since(
         &self,
         since: DateTime<Utc>,
@@ -140,9 +141,9 @@ impl Mastodon {
                     continue;
                 }
                 let Some(source) = self.source(tokens, &post.remote_id).await? else {
-                    let why = "the server does not tell the source of some statuses";
+                    let why = "the server does not provide the source of some statuses";
                     missing = Some(Why::new(Cause::Silence, why));
-                    // It will not tell the others' either.
+                    // It will not provide the others' sources either.
                     asked = SOURCES;
                     continue;
                 };
@@ -156,22 +157,22 @@ impl Mastodon {
         })
     }
 
-    /// The source of a status; `None` if the server does not tell it.
+    /// The source of a status; `None` if the server does not provide it.
     async fn source(&self, tokens: &Tokens, id: &str) -> Result<Option<String>, Rejection> {
         let path = format!("/api/v1/statuses/{id}/source");
         let response = self.ask(self.request(tokens, Method::GET, &path)?, tokens).await?;
         if response.succeeded() {
             return Ok(response.json().and_then(|source| Some(source["text"].as_str()?.to_owned())));
         }
-        // Without a source the HTML has to do; a temporary failure is an error.
+        // Without a source, the HTML has to suffice; a temporary failure is an error.
         match diagnosis::may_pass(&response) {
             true => Err(API.failure(&response, "show the source of a status")),
             false => Ok(None),
         }
     }
 
-    /// Reads what was posted since an instant of our clock, and a little before, newest first. Other statuses on the same
-    /// pages, of up to a day before, are marked as early.
+    /// Reads the posts since an instant of our clock, and from slightly before, newest first. Other statuses
+    /// on the same pages, up to a day older, are marked as early.
     async fn read_since(
         &self,
         since: DateTime<Utc>,
@@ -198,7 +199,7 @@ struct StatusPages<'a> {
     tokens: &'a Tokens,
     account: &'a Account,
     since: DateTime<Utc>,
-    /// Whether `since` has been corrected to the server's clock.
+    /// Whether `since` was converted to the server's clock.
     is_dated: bool,
     size: usize,
 }
@@ -211,11 +212,12 @@ impl StatusPages<'_> {
         self.server.ask(self.server.request(self.tokens, Method::GET, &path)?, self.tokens).await
     }
 
-    /// The statuses of a page that count, and the id that asks for the next one.
+    /// The relevant statuses of a page, and the id with which to request the next one.
     fn counting(&self, page: StatusPage, before: Option<&str>) -> (Vec<Status>, Option<String>) {
         let posts = page.posts.into_iter().filter(|one| one.post.at >= self.since - EARLY);
         let posts = posts.map(|one| Status { is_early: one.post.at < self.since, ..one }).collect();
-        // A server may show pinned statuses first, so only the last one tells how far back the page reaches.
+        // A server may list pinned statuses first, so only the last status shows how far back the page
+        // reaches.
         let last = page.last.filter(|(last, at)| *at >= self.since && before != Some(last));
         (posts, last.map(|(last, _)| last))
     }
@@ -244,23 +246,23 @@ impl PageSource for StatusPages<'_> {
     }
 }
 
-/// Whether to ask for the source of what is shown.
+/// Whether to fetch the source of a status.
 fn is_worth_asking(ours: &str, shown: &str) -> bool {
     is_like(ours, shown) || text_match::of(ours, shown) != TextMatch::None
 }
 
-/// Whether a source differs from ours only in what servers change.
+/// Whether a source differs from ours only in what servers alter.
 fn is_changed(ours: &str, source: &str) -> bool {
     text_match::of(ours, source) == TextMatch::Same
 }
 
-/// A status as the server shows it.
+/// A status as the server returns it.
 struct Status {
-    /// With the text that the HTML shows.
+    /// Its text is that of the HTML.
     post: RemotePost,
     /// Whether its source may differ from that text.
     is_marked_up: bool,
-    /// Whether it is older than the instant that was asked for.
+    /// Whether it is older than the requested instant.
     is_early: bool,
 }
 
@@ -268,12 +270,13 @@ struct Status {
 struct StatusPage {
     /// The account's own statuses.
     posts: Vec<Status>,
-    /// The last on the page, even if another account has posted it: its id and its time.
+    /// The last status on the page, even one of another account: its id and its time.
     last: Option<(String, DateTime<Utc>)>,
 }
 
 impl StatusPage {
-    /// Reads a page; `None` if it is not one. A status that can't be read makes it unreadable: it may be the one.
+    /// Reads a page; `None` if it is not one. One unreadable status makes the page unreadable, because it may
+    /// be the post.
     fn read(page: &Value) -> Option<Self> {
         let all: Vec<(bool, Status)> = page
             .as_array()?

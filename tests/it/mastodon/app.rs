@@ -132,7 +132,7 @@ async fn a_token_is_revoked_by_the_app_that_got_it_and_by_no_other() {
         for client in [client, fake.client()] {
             let setback = client.revoke(&by_hand).await.unwrap_err();
             assert!(
-                setback.answered && setback.to_string().contains("only the app that was given a token"),
+                setback.answered && setback.to_string().contains("only the app that a token was issued to"),
                 "{setback}"
             );
         }

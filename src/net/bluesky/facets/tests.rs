@@ -1,11 +1,11 @@
-//! The AT Protocol's published examples, the detection of `@atproto/api` on many others, and our exceptions from it, each
-//! marked as one.
+//! The published examples of AT Protocol, the results of `@atproto/api` for many other texts, and our
+//! exceptions from it, each marked as one.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What is found in a text: each slice with where it leads.
+/// The facets of a text: each slice with its target.
 fn found(text: &str) -> Vec<(&str, String)> {
     let facets = detect(text);
     let parts = facets.into_iter().map(|Facet { bytes, feature }| match feature {
@@ -133,7 +133,7 @@ fn hashtags_of_any_script() {
 
 #[test]
 fn a_hashtag_is_not_cut_within_a_character() {
-    // The package stops at the joiner, within a family and within words that are written with one.
+    // The package stops at the joiner, within a family emoji and within words that contain one.
     tags("#👨‍👩‍👧 #क्‍ष #می‌خواهم", &["👨‍👩‍👧", "क्‍ष", "می‌خواهم"]);
 }
 
@@ -225,7 +225,7 @@ fn right_to_left_texts_keep_their_order_of_bytes() {
     assert!(facets[0].bytes.end < facets[1].bytes.start);
 }
 
-/// What may be a facet, or spoil one.
+/// Pieces that may be a facet, or break one.
 const PIECES: &[&str] = &[
     "https://",
     "http://",
