@@ -1,4 +1,4 @@
-//! The key of the vault, and its file. This module does not know which key the tokens in a ledger are sealed with.
+//! The vault's key and its file. This module does not know which key a ledger's tokens are sealed with.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
@@ -19,7 +19,7 @@ const LENGTH: usize = 32;
 /// The most bytes read from a key file: more than any key and the white space around it.
 const LONGEST_FILE: u64 = 4_096;
 
-/// A key. It has no `Debug`, so that it can't be printed, and it is overwritten when it is dropped.
+/// A key. It has no `Debug`, so it can't be printed, and it is zeroed when dropped.
 #[derive(Clone)]
 pub(super) struct Key {
     bytes: Zeroizing<[u8; LENGTH]>,
@@ -29,7 +29,7 @@ pub(super) struct Key {
 impl Key {
     fn new(bytes: Zeroizing<[u8; LENGTH]>) -> Self {
         let digest = Sha256::new().chain_update(b"flockd key mark").chain_update(*bytes).finalize();
-        // Eight bytes tell keys apart and reveal nothing about the key.
+        // Eight bytes distinguish keys and reveal nothing about them.
         Self { bytes, mark: hex::encode(&digest[..8]) }
     }
 
@@ -40,7 +40,7 @@ impl Key {
         Some(Self::new(bytes))
     }
 
-    /// A short fingerprint, which tells a wrong key from damage.
+    /// A short fingerprint, which distinguishes a wrong key from damage.
     pub(super) fn fingerprint(&self) -> &str {
         &self.mark
     }
@@ -58,7 +58,7 @@ impl Key {
 pub(super) fn random<const N: usize>() -> Result<[u8; N], VaultError> {
     let mut bytes = [0; N];
     let drawn = SysRng.try_fill_bytes(&mut bytes);
-    let failed = |error| VaultError::Key(format!("the system gives no random bytes: {error}"));
+    let failed = |error| VaultError::Key(format!("the system provides no random bytes: {error}"));
     drawn.map(|()| bytes).map_err(failed)
 }
 
@@ -81,7 +81,8 @@ pub(super) fn read(path: &Path) -> Result<Option<Key>, VaultError> {
     }
 }
 
-/// Restricts the key file, and the file of a next key, to their owner. Returns what was done to which.
+/// Restricts the key file, and the file of a next key, to their owner. Returns a message for each file that
+/// was changed.
 pub(super) fn close_to_others(path: &Path) -> Vec<String> {
     let files = [path.to_owned(), next_path(path)].into_iter();
     let existing = files.filter_map(|file| file.canonicalize().ok());
@@ -101,8 +102,8 @@ fn malformed(path: &Path) -> VaultError {
     ))
 }
 
-/// Creates a key file with a new key. If another process creates it at the same moment, that key is used: a key file is
-/// never overwritten.
+/// Creates a key file with a new key. If another process creates the file at the same moment, that key is
+/// used: a key file is never overwritten.
 pub(super) fn make(path: &Path) -> Result<Key, VaultError> {
     let (key, file) = draft(path)?;
     match file.persist_noclobber(path) {
@@ -114,27 +115,27 @@ pub(super) fn make(path: &Path) -> Result<Key, VaultError> {
     }
 }
 
-/// Where the next key waits while everything is sealed again.
+/// Where the next key is kept while everything is sealed again.
 pub(super) fn next_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     name.into()
 }
 
-/// Refuses a key file that can't be replaced because it is itself a mount point. Otherwise everything would be sealed
-/// with a key outside of the mount, which is lost with the container.
+/// Refuses a key file that can't be replaced because it is itself a mount point. Otherwise everything would
+/// be sealed with a key outside the mount, which is lost with the container.
 pub(super) fn refuse_fixed(path: &Path) -> Result<(), VaultError> {
     if !mounts::is_mounted(path) {
         return Ok(());
     }
     Err(VaultError::Key(format!(
-        "the vault's key file {} is mounted by itself, so that no new key can take its place: mount the folder that it is in; or \
+        "the vault's key file {} is a mount point, so it can't be replaced by a new key: mount its folder instead; or \
          put a new key there yourself, then `flockd vault rekey --from FILE-WITH-THE-OLD-ONE`",
         path.display()
     )))
 }
 
-/// Creates the file of the next key. A file that is already there is left over from a change that had no effect.
+/// Creates the file of the next key. An existing file is left over from a change that had no effect.
 pub(super) fn make_next(path: &Path, _lock: &KeyLock) -> Result<Key, VaultError> {
     let next = next_path(path);
     let (key, file) = draft(path)?;
@@ -160,26 +161,27 @@ pub(super) fn drop_next(path: &Path, _lock: &KeyLock) {
     let _ = fs::remove_file(next_path(path));
 }
 
-/// Prevents concurrent key changes: a lock on the key's folder, since the file itself is replaced. It ends with its
-/// owner.
+/// Prevents concurrent key changes by locking the key's folder, since the file itself is replaced. Dropping
+/// it releases the lock.
 pub(super) struct KeyLock {
     _folder: File,
 }
 
-/// Takes the lock, or reports that another process has it.
+/// Takes the lock, or reports that another process holds it.
 pub(super) fn lock(path: &Path) -> Result<KeyLock, VaultError> {
     let folder = folder_of(path);
     let locked =
         File::open(folder).and_then(|file| Ok(file.try_lock().map(|()| KeyLock { _folder: file })?));
     locked.map_err(|error| match error.kind() {
         ErrorKind::WouldBlock => {
-            VaultError::Key("the key is being changed by another flockd: wait for it".into())
+            VaultError::Key("another flockd is changing the key: wait until it has finished".into())
         }
         _ => VaultError::Key(format!("the key's folder {} can't be locked: {error}", folder.display())),
     })
 }
 
-/// A new key in a file that no other process knows yet. Only their owner can read temporary files.
+/// A new key in a file that no other process knows about yet. Temporary files are readable only by their
+/// owner.
 fn draft(path: &Path) -> Result<(Key, tempfile::NamedTempFile), VaultError> {
     let key = Key::new(Zeroizing::new(random()?));
     let write = || {
@@ -196,7 +198,7 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A name in a folder survives a power cut only once the folder itself is on the disk.
+/// A new name in a folder survives a power failure only once the folder itself is synced.
 fn sync_folder(path: &Path) -> std::io::Result<()> {
     File::open(folder_of(path))?.sync_all()
 }

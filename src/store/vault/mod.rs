@@ -1,9 +1,10 @@
-//! Tokens at rest: sealed in the ledger with a key that is stored elsewhere, so that neither the ledger's file nor a
-//! backup of it opens an account. What tokens are for, and when they are renewed, is decided elsewhere.
+//! Tokens at rest: sealed in the ledger with a key that is stored elsewhere, so that neither the ledger file
+//! nor a backup of it gives access to an account. Other modules decide what tokens are for and when to renew
+//! them.
 //!
-//! All tokens of a ledger are sealed with one key. It is in a file of flockd's own, created when something is first
-//! sealed, or given from outside. A lost key is never replaced silently. A key file is 65 bytes and rarely needed, so
-//! it is read where it is needed.
+//! All tokens of a ledger are sealed with one key. It is in its own file, created when something is first
+//! sealed, or it is provided by the operator. A lost key is never replaced silently. A key file is 65 bytes
+//! and rarely needed, so it is read on demand.
 
 mod key;
 mod rekey;
@@ -25,16 +26,16 @@ use crate::flock::{BotName, NetworkKind};
 pub struct Vault {
     store: Arc<dyn Store>,
     key: VaultKey,
-    /// The key used last: the key file is read again only when something is sealed with another key.
+    /// The key used last. The key file is read again only when something is sealed with another key.
     cached: Mutex<Option<Key>>,
 }
 
 /// Where a vault gets its key.
 #[derive(Debug, Clone)]
 pub enum VaultKey {
-    /// From this file, which is created when it is first needed.
+    /// From this file, which is created on first use.
     File(PathBuf),
-    /// Given from outside, or why it is not available.
+    /// Provided by the operator, or the reason why it is not available.
     Given(Result<Secret, String>),
 }
 
@@ -43,7 +44,7 @@ pub enum VaultKey {
 pub struct StoredTokens {
     /// The version that a change must name as replaced; 0 if nothing was ever stored.
     pub version: u64,
-    /// The network that the tokens are for; they must never be sent to another.
+    /// The network that the tokens are for. They must never be sent to another one.
     pub network: Option<NetworkKind>,
     /// The tokens; `None` while the bot is signed out.
     pub tokens: Option<Tokens>,
@@ -57,7 +58,7 @@ pub enum VaultError {
     /// The key is missing, malformed, or not the one that the data was sealed with.
     #[error("{0}")]
     Key(String),
-    /// The key is right, but what it sealed can't be read.
+    /// The key is right, but the sealed data can't be read.
     #[error("{0}")]
     Damaged(String),
     /// The ledger failed.
@@ -66,7 +67,7 @@ pub enum VaultError {
 }
 
 impl Vault {
-    /// The vault of a ledger. The key is not read until it is needed.
+    /// The vault of a ledger. The key is read when it is first needed.
     pub fn new(store: Arc<dyn Store>, key: VaultKey) -> Self {
         Self { store, key, cached: Mutex::default() }
     }
@@ -91,14 +92,14 @@ impl Vault {
     pub async fn tokens(&self, bot: &BotName) -> Result<StoredTokens, VaultError> {
         let credential = self.store.credential(bot).await?;
         match self.open_envelope(bot, &credential) {
-            // The key may have changed between reading the ledger and reading the key.
+            // The key may have changed after the ledger was read.
             Err(VaultError::Key(_)) => self.open_envelope(bot, &self.store.credential(bot).await?),
             kept => kept,
         }
     }
 
-    /// Stores the tokens and the account of a bot that signs in, in place of version `replaces`; the errors are those
-    /// of [`Store::sign_in`]. A lost key is no obstacle if no other bot is signed in.
+    /// Stores the tokens and the account of a bot that signs in, in place of version `replaces`. The errors
+    /// are those of [`Store::sign_in`]. A lost key does not matter if no other bot is signed in.
     pub async fn sign_in(
         &self,
         bot: &BotName,
@@ -111,8 +112,8 @@ impl Vault {
         Ok(self.store.sign_in(bot, account, &sealed, replaces, now).await?)
     }
 
-    /// Whether [`Vault::sign_in`] would find a key: better to know before a person signs in than after. Creates
-    /// nothing.
+    /// Whether [`Vault::sign_in`] would find a key. It is better to know before a person signs in than after.
+    /// Creates nothing.
     pub async fn can_keep(&self, bot: &BotName) -> Result<(), VaultError> {
         match (self.fingerprint_beside(bot).await?, &self.key) {
             (Some(mark), _) => self.key_with_fingerprint(&mark).map(drop),
@@ -121,8 +122,8 @@ impl Vault {
         }
     }
 
-    /// Stores renewed tokens in place of version `replaces`; the errors are those of [`Store::renewed`]. The key that
-    /// opened the old tokens is still in memory, even if its file is gone.
+    /// Stores renewed tokens in place of version `replaces`. The errors are those of [`Store::renewed`]. The
+    /// key that opened the old tokens is still in memory, even if its file is gone.
     pub async fn renewed(&self, bot: &BotName, tokens: &Tokens, replaces: u64) -> Result<(), VaultError> {
         let old = self.store.credential(bot).await?;
         let Some(old) = old.sealed.filter(|_| old.version == replaces) else {
@@ -132,20 +133,20 @@ impl Vault {
         Ok(self.store.renewed(bot, &sealed, replaces).await?)
     }
 
-    /// Deletes the tokens of a bot, if they are of version `replaces`, and its account. Needs no key.
+    /// Deletes a bot's tokens, if they are of version `replaces`, and its account. Needs no key.
     pub async fn sign_out(&self, bot: &BotName, replaces: u64) -> Result<(), VaultError> {
         Ok(self.store.sign_out(bot, replaces).await?)
     }
 
-    /// What an app registered on its server; `None` if it never did, or if the current key does not open it, as an app
-    /// can easily register again.
+    /// The registration of an app on its server. `None` if there is none, or if the current key does not open
+    /// it, because an app can easily register again.
     pub async fn registration(&self, app: &str) -> Result<Option<Registration>, VaultError> {
         let kept = self.store.registrations().await?.into_iter().find(|(of, _)| of == app);
         let Some((_, sealed)) = kept else { return Ok(None) };
         Ok(self.find_key(&sealed.key_mark)?.and_then(|key| seal::open_registration(&key, &sealed).ok()))
     }
 
-    /// Stores what an app registered on its server, replacing its previous registration.
+    /// Stores an app's registration, replacing the previous one.
     pub async fn keep_registration(
         &self,
         app: &str,
@@ -171,8 +172,8 @@ impl Vault {
         })
     }
 
-    /// The key to seal a bot's tokens with: the key of all the others. Without others, any key will do, so a key file
-    /// is created here and nowhere else.
+    /// The key to seal a bot's tokens with: that of all other tokens. If there are none, any key will do, so
+    /// a key file is created here and nowhere else.
     async fn key_beside(&self, bot: &BotName) -> Result<Key, VaultError> {
         match self.fingerprint_beside(bot).await? {
             Some(mark) => self.key_with_fingerprint(&mark),
@@ -204,7 +205,7 @@ impl Vault {
         self.find_key(mark)?.ok_or_else(|| self.lost())
     }
 
-    /// The key with this fingerprint; `None` if it is in none of the expected places.
+    /// The key with this fingerprint; `None` if it is not in the expected places.
     fn find_key(&self, mark: &str) -> Result<Option<Key>, VaultError> {
         let fits = |key: &Key| key.fingerprint() == mark;
         if let Some(key) = self.cached().filter(fits) {
@@ -218,7 +219,7 @@ impl Vault {
         Ok(key)
     }
 
-    /// The current key, whatever is sealed with it; creates the key file if there is none.
+    /// The current key, whether or not anything is sealed with it. Creates the key file if there is none.
     fn own_key(&self) -> Result<Key, VaultError> {
         let key = match (self.key_at_hand()?, &self.key) {
             (Some(key), _) => key,
@@ -240,8 +241,8 @@ impl Vault {
         }
     }
 
-    /// The next key, if it has this fingerprint: a key change was interrupted after everything had been sealed with it.
-    /// Finishes the change, unless another process is about to.
+    /// The next key, if it has this fingerprint: a key change was interrupted after everything had been
+    /// sealed with it. Completes the change, unless another process is about to.
     fn next_key(&self, mark: &str) -> Result<Option<Key>, VaultError> {
         let VaultKey::File(path) = &self.key else { return Ok(None) };
         let path = &path.canonicalize().unwrap_or_else(|_| path.clone());
@@ -249,27 +250,27 @@ impl Vault {
         if key.is_some()
             && let Ok(lock) = key::lock(path)
         {
-            // If it can't be put in place, it is found here again.
+            // If it can't be moved into place, it will be found here again.
             let _ = key::take_next(path, mark, &lock);
         }
         Ok(key)
     }
 
-    /// The error for a key that is missing, or that is not the right one.
+    /// The error for a missing or wrong key.
     fn lost(&self) -> VaultError {
         let what = match &self.key {
             VaultKey::File(path) if path.exists() => format!("the key in {} is not the one", path.display()),
             VaultKey::File(path) => format!("there is no key file {}, the one", path.display()),
             VaultKey::Given(_) => "the `key` of [vault] is not the one".to_owned(),
         };
-        // A key given from outside stays as it was when the process started.
+        // A key provided by the operator stays as it was when the process started.
         let changed = match &self.key {
             VaultKey::File(_) => "",
             VaultKey::Given(_) => ", or restart flockd if it was changed",
         };
         VaultError::Key(format!(
             "{what} with which the ledger's tokens are sealed: put that back{changed}; if it is lost, `flockd vault \
-             rekey --forget` forgets the tokens, and `flockd enroll` signs each bot in anew"
+             rekey --forget` forgets the tokens, and `flockd enroll` signs each bot in again"
         ))
     }
 
@@ -291,7 +292,9 @@ fn open_with(key: &Key, bot: &BotName, sealed: &Sealed) -> Result<Tokens, VaultE
                 )
             }
             Unreadable::Newer => {
-                format!("a newer flockd keeps the tokens of bot {bot}: install it, or `flockd enroll {bot}`")
+                format!(
+                    "a newer flockd stored the tokens of bot {bot}: install it, or run `flockd enroll {bot}`"
+                )
             }
         })
     })

@@ -1,6 +1,6 @@
-//! Changes the key. The new key is on the disk before anything is sealed with it, everything is sealed again in one
-//! transaction, and only then does the new key take the old one's place: whenever this is interrupted, an existing key
-//! opens what is in the ledger.
+//! Changes the key. The new key is on disk before anything is sealed with it, everything is sealed again in
+//! one transaction, and only then does the new key replace the old one. Whenever this is interrupted, an
+//! existing key opens the ledger's tokens.
 
 use std::path::Path;
 
@@ -12,8 +12,9 @@ use crate::flock::BotName;
 use crate::store::{Sealed, StoreError};
 
 impl Vault {
-    /// Seals everything with a new key, which takes the place of the one in the key file. Returns how many bots are
-    /// signed in; does nothing if none is. [`StoreError::Overtaken`] if tokens are renewed or a bot signs in meanwhile.
+    /// Seals everything with a new key, which then replaces the one in the key file. Returns how many bots
+    /// are signed in; does nothing if none is. [`StoreError::Overtaken`] if tokens are renewed or a bot signs
+    /// in meanwhile.
     pub async fn rekey(&self, now: DateTime<Utc>) -> Result<usize, VaultError> {
         let VaultKey::File(path) = &self.key else {
             return Err(VaultError::Key(
@@ -22,7 +23,7 @@ impl Vault {
                     .to_owned(),
             ));
         };
-        // The new key does not replace a link, but the file that it leads to.
+        // If the key file is a link, the new key replaces its target.
         let path = &path.canonicalize().unwrap_or_else(|_| path.clone());
         key::refuse_fixed(path)?;
         let lock = key::lock(path)?;
@@ -37,7 +38,7 @@ impl Vault {
         let olds = all.iter().map(|(_, sealed, _)| self.key_with_fingerprint(&sealed.key_mark));
         let olds = olds.collect::<Result<Vec<_>, _>>()?;
         let next = key::make_next(path, &lock)?;
-        let done = self.seal_anew(&all, &olds, &next, now).await;
+        let done = self.reseal(&all, &olds, &next, now).await;
         if done == Err(StoreError::Overtaken.into()) {
             key::drop_next(path, &lock);
         }
@@ -47,11 +48,11 @@ impl Vault {
         Ok(all.len())
     }
 
-    /// Seals everything with the current key, instead of the one in the file `old`; creates the key file if it is
-    /// missing. Returns how many bots are signed in.
+    /// Seals everything with the current key instead of the one in the file `old`. Creates the key file if it
+    /// is missing. Returns how many bots are signed in.
     pub async fn rekey_from(&self, old: &Path, now: DateTime<Utc>) -> Result<usize, VaultError> {
         let missing =
-            || VaultError::Key(format!("there is no file {}: name that of the old key", old.display()));
+            || VaultError::Key(format!("there is no file {}: name the file with the old key", old.display()));
         let old = key::read(old)?.ok_or_else(missing)?;
         let _lock = match &self.key {
             VaultKey::File(path) => Some(key::lock(path)?),
@@ -65,15 +66,15 @@ impl Vault {
         let olds = all.iter().map(fits).collect::<Result<Vec<_>, _>>()?;
         let next = self.own_key()?;
         if next.fingerprint() == old.fingerprint() {
-            let reason = "the key that [vault] names is still the old one: put the new one there first";
+            let reason = "[vault] still names the old key: put the new one there first";
             return Err(VaultError::Key(reason.to_owned()));
         }
-        self.seal_anew(&all, &olds, &next, now).await?;
+        self.reseal(&all, &olds, &next, now).await?;
         Ok(all.len())
     }
 
-    /// Signs out every bot whose tokens the current key does not open, and returns their names. A key that should be
-    /// given from outside and is not available does not count as lost: then nothing is deleted.
+    /// Signs out every bot whose tokens the current key does not open, and returns their names. A key that
+    /// the operator should provide and that is not available does not count as lost: then nothing is deleted.
     pub async fn forget_lost(&self) -> Result<Vec<BotName>, VaultError> {
         let mut forgotten = Vec::new();
         for (bot, sealed, version) in self.all().await? {
@@ -91,7 +92,7 @@ impl Vault {
         Ok(sealed.collect())
     }
 
-    async fn seal_anew(
+    async fn reseal(
         &self,
         all: &[(BotName, Sealed, u64)],
         olds: &[Key],
@@ -106,8 +107,8 @@ impl Vault {
         Ok(self.store.reseal(&anew, &self.registrations_anew(olds, next).await?, now).await?)
     }
 
-    /// The registrations of apps, sealed with the next key. A registration that no key opens is left as it is: the app
-    /// registers again when it needs to.
+    /// The registrations of apps, sealed with the next key. A registration that no key opens stays as it is:
+    /// the app registers again when it needs to.
     async fn registrations_anew(
         &self,
         olds: &[Key],

@@ -1,5 +1,5 @@
-//! Sealed tokens: the bytes that the ledger keeps. Every later flockd must be able to read what is written here, so
-//! another way of sealing gets another first byte, and other contents get another format.
+//! Sealed tokens: the bytes stored in the ledger. Every later flockd must be able to read what is written
+//! here, so another way of sealing gets another first byte, and other contents get another format.
 
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
@@ -17,8 +17,8 @@ use crate::store::Sealed;
 const XCHACHA: u8 = 1;
 /// Long enough that random nonces never repeat, however often tokens are sealed.
 const NONCE: usize = 24;
-/// The format of the contents. The second format came with app passwords, and only they use it, so that an older flockd
-/// can read everything else.
+/// The format of the contents. The second format came with app passwords and is used only for them, so an
+/// older flockd can read everything else.
 const FORMAT: u32 = 1;
 const FORMAT_OF_APP_PASSWORDS: u32 = 2;
 
@@ -31,7 +31,7 @@ pub(super) enum Unreadable {
     Newer,
 }
 
-/// The contents. Only the place of the format must never change.
+/// The contents. Only the position of the format must never change.
 #[derive(Serialize, Deserialize)]
 struct Contents {
     format: u32,
@@ -125,7 +125,7 @@ fn contents(key: &Key, sealed: &Sealed, bound_to: &str, newest: u32) -> Result<V
     let nonce = XNonce::try_from(nonce).map_err(|_| Unreadable::Damaged)?;
     let payload = Payload { msg: sealed_contents, aad: bound_to.as_bytes() };
     let contents = cipher(key).decrypt(&nonce, payload).map_err(|_| Unreadable::Damaged)?;
-    // A parser's error may quote what it could not parse, so it is not passed on.
+    // A parser's error may quote its input, so it is not passed on.
     let Format { format } = serde_json::from_slice(&contents).map_err(|_| Unreadable::Damaged)?;
     if (FORMAT..=newest).contains(&format) { Ok(contents) } else { Err(Unreadable::Newer) }
 }
@@ -152,8 +152,8 @@ fn sealed(
     Sealed { network, key_mark: key.fingerprint().to_owned(), bytes }
 }
 
-/// What the seal is bound to: tokens of one network must not be passed to another. The bot's name is not part of it, as
-/// a bot may be renamed.
+/// What the seal is bound to: tokens of one network must never be sent to another. The bot's name is not part
+/// of it, because a bot may be renamed.
 fn bound_to(network: NetworkKind) -> String {
     format!("flockd tokens, network {network}")
 }
@@ -222,7 +222,7 @@ impl From<Mirror> for Tokens {
 mod tests {
     use super::*;
 
-    /// Known tokens sealed with a known key, computed by another implementation.
+    /// Known tokens sealed with a known key, computed by an independent implementation.
     const KNOWN: &str = "016465666768696a6b6c6d6e6f707172737475767778797a7b\
         07519fdf8d43e8f6a50aac13841bd2a23ed52153\
         de57e8dbe53b0085117c1771de722b4c0e9ad5a68965006f27097c3e0580be3da5905584e32d792d9dfadb1f3e\

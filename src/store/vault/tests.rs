@@ -24,7 +24,7 @@ impl VaultFolder {
         Self { store, path: folder.path().join("flock.key"), folder }
     }
 
-    /// A vault as a newly started process has it.
+    /// A vault as in a newly started process.
     fn vault(&self) -> Vault {
         Vault::new(self.store.clone(), VaultKey::File(self.path.clone()))
     }
@@ -85,7 +85,7 @@ async fn opens(vault: &Vault, name: &str) {
     assert_eq!((kept.network, kept.tokens), (Some(NetworkKind::X), Some(tokens(name))));
 }
 
-/// The error about the key, which must not reveal it.
+/// The error about the key. It must not reveal the key.
 fn key_trouble<T>(result: Result<T, VaultError>) -> String {
     match result {
         Err(VaultError::Key(message)) => message,
@@ -127,7 +127,7 @@ async fn a_missing_key_loses_nothing() {
     key_trouble(sign_in(&place.vault(), "walt").await);
     key_trouble(place.vault().rekey(now()).await);
     assert!(!place.path.exists(), "a key was made that opens nothing");
-    // A process that already has the key goes on, and can store renewed tokens.
+    // A process that already has the key continues, and can store renewed tokens.
     daemon.renewed(&bot("walt"), &tokens("renewed"), 1).await.unwrap();
 
     fs::write(&place.path, key).unwrap();
@@ -234,7 +234,8 @@ async fn a_change_that_is_refused_changes_nothing() {
     assert!(key_trouble(place.vault().rekey(until).await).contains("another flockd"));
 }
 
-/// Interrupts a key change where a process may be killed: before everything is sealed again, or after.
+/// Interrupts a key change at points where a process may be killed: before everything is sealed again, and
+/// after.
 async fn killed_while_changing(place: &VaultFolder, after: bool) {
     let lock = key::lock(&place.path).map_err(drop).unwrap();
     let next = key::make_next(&place.path, &lock).map_err(drop).unwrap();
@@ -271,7 +272,7 @@ async fn a_change_that_was_killed_is_finished_or_done_again() {
     }
 }
 
-/// The next key may be the only one that opens the ledger, so another key change must not replace it.
+/// The next key may be the only one that opens the ledger, so a second key change must not replace it.
 #[tokio::test]
 async fn a_killed_change_is_finished_before_the_next_one() {
     let place = VaultFolder::new().await;

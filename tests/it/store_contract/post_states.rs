@@ -50,7 +50,7 @@ pub(super) async fn no_move_is_left_out_of_the_table(_: Ledger) {
 pub(super) async fn what_is_taken_back_stays_what_it_was(ledger: Ledger) {
     let before = ledger.post_in(State::Posted, of_slot("walt", "a line", 1, 40)).await;
     let gone = ledger.one.advance(before.id, &Move::Delete, at(99)).await.unwrap();
-    assert_eq!(gone.reason.as_deref(), Some("taken back by hand"));
+    assert_eq!(gone.reason.as_deref(), Some("deleted by hand"));
     let (state, reason, moved_at) = (State::Deleted, gone.reason.clone(), at(99));
     assert_eq!(gone, Post { state, reason, moved_at, ..before });
     let walt = &gone.bot;

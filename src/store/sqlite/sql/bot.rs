@@ -21,7 +21,7 @@ pub(in super::super) async fn upsert(db: &mut SqliteConnection, bot: &BotEntry, 
 
 /// Renames a bot, and its posts with it. `false` if no bot has the old name, or the new one has posts of its own.
 pub(in super::super) async fn rename(db: &mut SqliteConnection, was: &BotName, name: &BotName) -> Done<bool> {
-    // A bot that was only entered has nothing to lose.
+    // A bot that was only registered has nothing to lose.
     let delete = "delete from bot where name = ?2 and exists (select 1 from bot where name = ?1) \
         and not exists (select 1 from post where bot = ?2)";
     sqlx::query(delete).bind(was.as_str()).bind(name.as_str()).execute(&mut *db).await?;
@@ -51,8 +51,8 @@ pub(in super::super) async fn advance_last_slot(
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// `false` if there is no such bot. A bot that is already paused keeps the start of its pause, and its reason unless it
-/// gets a new one.
+/// `false` if there is no such bot. A bot that is already paused keeps the start of its pause, and its reason
+/// unless a new one is given.
 pub(in super::super) async fn pause(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -71,9 +71,9 @@ pub(in super::super) async fn resume(
     bot: &BotName,
     now: DateTime<Utc>,
 ) -> Done<bool> {
-    // Slots that came during a pause are over; those of a bot that was not paused are not. Only a bot that is paused
-    // because its account can't be read may go on without reconciliation. A last slot that is ahead of the clock
-    // silences the bot until then, so it is reset.
+    // Slots that passed during a pause are over; those of a bot that was not paused are not. Only a bot that
+    // is paused because its account can't be read may continue without reconciliation. A last slot that is
+    // ahead of the clock would silence the bot until then, so it is reset.
     let update = "update bot set considered = case when considered > ?3 then ?2 \
         when paused_at is null then considered else max(considered, ?2) end, \
         resets = resets + (considered > ?3), \
@@ -84,9 +84,9 @@ pub(in super::super) async fn resume(
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// Marks this bot, or every bot, as needing reconciliation since `since`; its slots up to `now` are over. The clock of
-/// the machine that made the copy may have been ahead: what was posted here before that instant must not be passed
-/// over.
+/// Marks this bot, or every bot, as needing reconciliation since `since`; its slots up to `now` are over. The
+/// clock of the machine that made the backup may have been ahead, so `since` is capped at `now`: otherwise the
+/// posts made before it would be missed.
 pub(in super::super) async fn require_reconciliation(
     db: &mut SqliteConnection,
     bot: Option<&BotName>,

@@ -1,5 +1,5 @@
-//! The statements about the order of lines, and about lines that a person passed over. Such a row was never sent; it says
-//! nothing about its bot's health, and a person may undo it.
+//! The statements about the order of lines, and about lines that a person passed over. A row for a
+//! passed-over line was never sent. It says nothing about its bot's health, and a person may undo it.
 
 use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
@@ -12,7 +12,7 @@ use crate::flock::choose::Seed;
 use crate::flock::poem::LineId;
 use crate::flock::post::PostId;
 
-/// The condition that tells a line that was passed over, whether or not that was undone, from all other rows.
+/// The condition for a line that was passed over, whether or not that was undone.
 macro_rules! is_pass {
     () => {
         "(state in ('refused', 'released') and cause is 'person' and slot is null and attempts = 0)"
@@ -20,7 +20,7 @@ macro_rules! is_pass {
 }
 pub(super) use is_pass;
 
-/// The reason recorded for a line that is no longer passed over.
+/// The reason recorded when a line is no longer passed over.
 const UNDONE: &str = "passed over by hand, and undone";
 
 pub(in super::super) async fn seed(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<Vec<u8>>> {
@@ -33,7 +33,7 @@ pub(in super::super) async fn draw_seed(db: &mut SqliteConnection, bot: &BotName
     sqlx::query(insert).bind(bot.as_str()).execute(db).await.map(|_| ())
 }
 
-/// Gives a bot the seed that it has in another ledger, unless it has posted from this one.
+/// Gives a bot the seed that it has in another ledger, unless it has already posted from this one.
 pub(in super::super) async fn import_seed(db: &mut SqliteConnection, bot: &BotName, seed: Seed) -> Done {
     let has_posts = "select exists (select 1 from post where bot = ?1)";
     if sqlx::query_scalar(has_posts).bind(bot.as_str()).fetch_one(&mut *db).await? {

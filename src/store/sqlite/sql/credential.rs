@@ -1,4 +1,4 @@
-//! The statements about accounts and credentials. The caller checks what must be true before each of them, in the same
+//! The statements about accounts and credentials. The caller checks the preconditions of each in the same
 //! transaction.
 
 use chrono::{DateTime, Utc};
@@ -64,7 +64,7 @@ pub(in crate::store::sqlite) async fn forget(db: &mut SqliteConnection, bot: &Bo
     sqlx::query("delete from account where bot = ?1").bind(bot.as_str()).execute(db).await.map(|_| ())
 }
 
-/// Leases the tokens. A lease that runs past `credible` was taken by a clock that was ahead.
+/// Leases the tokens. A lease that runs past `credible` was taken while the clock was ahead.
 pub(in crate::store::sqlite) async fn lease(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -106,8 +106,8 @@ pub(in crate::store::sqlite) async fn keep_registration(
     query.bind(&sealed.key_mark).bind(&sealed.bytes).execute(db).await.map(|_| ())
 }
 
-/// Moves what is stored under one name to another. If the other name has a version of its own, the new version is
-/// higher.
+/// Moves what is stored under one name to another. If the other name already has a version, the new version
+/// is higher.
 pub(in crate::store::sqlite) async fn carry(
     db: &mut SqliteConnection,
     was: &BotName,
@@ -129,7 +129,7 @@ pub(in crate::store::sqlite) async fn carry(
     drop_rows(db, was).await
 }
 
-/// Deletes everything stored under a name that no bot has any more.
+/// Deletes everything stored under a name that no bot has any longer.
 pub(in crate::store::sqlite) async fn drop_rows(db: &mut SqliteConnection, name: &BotName) -> Done {
     for delete in ["delete from credential where bot = ?1", "delete from account where bot = ?1"] {
         sqlx::query(delete).bind(name.as_str()).execute(&mut *db).await?;

@@ -1,4 +1,4 @@
-//! The statements about which account posted what: an account's history is found whatever its bots were called.
+//! The statements about which account posted what. An account's history is found under any name of its bots.
 
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
@@ -16,8 +16,9 @@ const OTHER_NAMES: &str = "with recursive name (bot) as ( \
         and line is not null and post.bot > name.bot) from name where name.bot is not null \
     ) select bot from name where bot is not null and bot <> ?1";
 
-/// Selects from what an account has used under another name, ?2, what counts for bot ?1 in round ?3: the newest round
-/// of that name. Lines used before the bot's own round began count only in the round in which the bot got the account.
+/// Selects the lines that an account has used under another name, ?2, and that count for bot ?1 in round ?3:
+/// those of that name's newest round. Lines used before the bot's own round began count only in the round in
+/// which the bot got the account.
 const USED_ELSEWHERE: &str = "from post where account = (select key from account where bot = ?1) and bot = ?2 \
     and line is not null and state <> 'released' \
     and round = (select max(round) from post where account = (select key from account where bot = ?1) and bot = ?2 \
@@ -48,7 +49,7 @@ pub(in super::super) async fn remember(db: &mut SqliteConnection, bot: &BotName,
     query.bind(limits.map(|limits| limits.per_url)).execute(db).await.map(|_| ())
 }
 
-/// What was recorded of the account before its server was known belongs to that server.
+/// What was recorded for the account before its server was known belongs to that server.
 async fn name_server(db: &mut SqliteConnection, account: &Account) -> Done {
     let (key, before) = (account.key(), account.key_by_handle());
     if account.server.is_none() || key == before {
@@ -62,7 +63,7 @@ async fn name_server(db: &mut SqliteConnection, account: &Account) -> Done {
     Ok(())
 }
 
-/// The bots that have this account, except this one, in the order in which they got it, and whether each is signed in.
+/// The other bots that have this account, in the order in which they got it, and whether each is signed in.
 pub(in super::super) async fn with_account(
     db: &mut SqliteConnection,
     key: &str,
@@ -73,7 +74,7 @@ pub(in super::super) async fn with_account(
     sqlx::query(select).bind(key).bind(not.as_str()).fetch_all(db).await
 }
 
-/// The bots among them that had the account before this bot.
+/// Those that had the account before this bot.
 pub(in super::super) async fn before(db: &mut SqliteConnection, bot: &BotName) -> Done<Vec<SqliteRow>> {
     let select = "select other.bot, other.came, credential.sealed is not null as signed_in \
         from account as mine join account as other on other.key = mine.key and other.came < mine.came \

@@ -25,9 +25,9 @@ use crate::store::health_state::CLOCK_TOLERANCE;
 use crate::store::{Beginning, Command, Draft, Filter};
 
 /// The text recorded for posts that were deleted by hand.
-const TAKEN_BACK: &str = "taken back by hand";
-/// A run of posts longer than this is said to begin here: asking since when a bot has been failing must not read a
-/// whole year of failures.
+const DELETED: &str = "deleted by hand";
+/// A longer run of posts counts as beginning here: finding out since when a bot has been failing must not
+/// read a year of failures.
 const LONGEST_RUN: i64 = 5_000;
 
 type Done<T = ()> = Result<T, sqlx::Error>;
@@ -73,7 +73,7 @@ pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Don
 
 /// The first few ids that begin with `prefix`.
 pub(super) async fn ids_with_prefix(db: &mut SqliteConnection, prefix: &str) -> Done<Vec<String>> {
-    // No id has a character after 'f', and SQLite reads the range from the index.
+    // No id has a character after 'f', so SQLite can answer the range from the index.
     let select = "select id from post where id >= ?1 and id < ?1 || 'g' order by id limit 3";
     sqlx::query_scalar(select).bind(prefix).fetch_all(db).await
 }
@@ -95,7 +95,7 @@ pub(super) async fn move_post(
     let to = step.to();
     let mut update = QueryBuilder::<Sqlite>::new("update post set state = ");
     update.push_bind(to.as_str()).push(", moved_at = ").push_bind(millis(now));
-    // A probe does not change since when the post is unknown.
+    // A probe does not change the time since when the post is unknown.
     if to != State::Deleted && !matches!(step, Move::Look { .. }) {
         let at_rest = !matches!(to, State::Planned | State::Sending);
         update.push(", settled_at = ").push_bind(at_rest.then(|| millis(now)));
@@ -136,7 +136,7 @@ pub(super) async fn move_post(
             update.push(", read_cost = read_cost + ").push_bind(*cost);
         }
         Move::Release(_) => {}
-        Move::Delete => drop(update.push(", cause = null, reason = ").push_bind(TAKEN_BACK)),
+        Move::Delete => drop(update.push(", cause = null, reason = ").push_bind(DELETED)),
     }
     update.push(" where id = ").push_bind(id.to_string()).push(" and state in (");
     let mut from = update.separated(", ");
@@ -156,8 +156,8 @@ pub(super) async fn open_post(db: &mut SqliteConnection, bot: &BotName) -> Done<
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
 }
 
-/// The last post of a bot that is not open. What a person skipped or passed over doesn't count: it does not end a
-/// failure.
+/// A bot's last post that is not open. Rows that a person skipped or passed over don't count: they do not end
+/// a failure.
 pub(super) async fn last_post(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<SqliteRow>> {
     let select = concat!(
         "select * from post where bot = ?1 and state not in ('planned', 'sending', 'unknown') and not ",
@@ -169,7 +169,8 @@ pub(super) async fn last_post(db: &mut SqliteConnection, bot: &BotName) -> Done<
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
 }
 
-/// The newest posts of a bot, without what a person skipped or passed over, up to the first that is not part of the run.
+/// A bot's newest posts up to the first that is not part of the run, without those that a person skipped or
+/// passed over.
 pub(super) async fn newest_run(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -200,8 +201,8 @@ pub(super) async fn last_posted(db: &mut SqliteConnection, bot: &BotName) -> Don
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
 }
 
-/// The texts that the network has rejected as duplicates since the post `since`. The plus makes SQLite use the index of
-/// duplicates, which is short, instead of everything that the flock has released since.
+/// The texts that the network has rejected as duplicates since the post `since`. The plus makes SQLite use
+/// the short index of duplicates instead of everything that the flock has released since.
 pub(super) async fn duplicates_since(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -299,7 +300,7 @@ pub(super) async fn posts(db: &mut SqliteConnection, filter: &Filter) -> Done<Ve
     select.build().fetch_all(db).await
 }
 
-/// Ids sort by planning time, and have an index of their own.
+/// Ids sort by planning time and have their own index.
 pub(super) async fn planned_between(
     db: &mut SqliteConnection,
     from: DateTime<Utc>,
@@ -369,7 +370,7 @@ pub(super) async fn cancel_command(db: &mut SqliteConnection, id: PostId) -> Don
     sqlx::query(delete).bind(id.to_string()).execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// A command with a result is of no use once its caller has read the result.
+/// A command with a result is useless once its caller has read the result.
 pub(super) async fn forget_answered(db: &mut SqliteConnection, now: DateTime<Utc>) -> Done {
     let delete = "delete from wish where answer is not null and made_at < ?1";
     sqlx::query(delete).bind(millis(now - TimeDelta::days(1))).execute(db).await.map(|_| ())

@@ -26,7 +26,7 @@ pub(in super::super) async fn is_valid(
     now: DateTime<Utc>,
     lasts: TimeDelta,
 ) -> Done<bool> {
-    // A token that is valid for longer than any should be was issued by a clock that was ahead.
+    // A token that is valid for longer than any token may be was issued while the clock was ahead.
     let select = "select exists (select 1 from pass where digest = ?1 and kind = ?2 and expires_at > ?3 \
         and expires_at <= ?4)";
     let end = now + lasts + CLOCK_TOLERANCE;
@@ -40,7 +40,7 @@ pub(in super::super) async fn end(db: &mut SqliteConnection, digest: &[u8], kind
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// Deletes tokens that have expired by then; all of them if no time is given.
+/// Deletes tokens that have expired by then, or all of them if no time is given.
 pub(in super::super) async fn forget(db: &mut SqliteConnection, by: Option<DateTime<Utc>>) -> Done {
     let query = sqlx::query("delete from pass where ?1 is null or expires_at <= ?1").bind(by.map(millis));
     query.execute(db).await.map(|_| ())

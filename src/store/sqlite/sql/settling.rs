@@ -10,7 +10,7 @@ use crate::flock::post::{Cause, Post};
 use crate::flock::{BotName, NetworkKind};
 use crate::store::Find;
 
-/// The text recorded for posts that were found only on the account.
+/// The reason recorded for posts that were found only on the account.
 const FOUND: &str = "found on the account, where the ledger did not know of it";
 
 /// Moves every post left in `sending` to `unknown`.
@@ -25,7 +25,7 @@ pub(in super::super) async fn doubt_all(
     query.fetch_all(db).await
 }
 
-/// When the copy was made, if this ledger was restored from a copy and no sender has handled that yet.
+/// When the backup was made, if this ledger was restored from one and no sender has handled that yet.
 pub(in super::super) async fn copied_at(db: &mut SqliteConnection) -> Done<Option<i64>> {
     let select = "select cast(value as integer) from meta where key = 'copied_at'";
     sqlx::query_scalar(select).fetch_optional(db).await
@@ -36,7 +36,7 @@ pub(in super::super) async fn integrity(db: &mut SqliteConnection) -> Done<Strin
     sqlx::query_scalar("pragma integrity_check(1)").fetch_one(db).await
 }
 
-/// Marks a copy, so that it knows that it is one when it is restored.
+/// Marks a copy, so that it is recognized when it is restored.
 pub(in super::super) async fn mark_copy(db: &mut SqliteConnection, now: DateTime<Utc>) -> Done {
     let insert = "insert into meta (key, value) values ('copied_at', ?1) \
         on conflict (key) do update set value = min(cast(value as integer), excluded.value)";
@@ -55,7 +55,8 @@ pub(in super::super) async fn send_all(db: &mut SqliteConnection) -> Done {
     sqlx::query(update).execute(db).await.map(|_| ())
 }
 
-/// Inserts a post that was found; `None` if its line is already used. Without a `number`, it comes last.
+/// Inserts a post that was found on the account; `None` if its line is already used. Without a `number`, it
+/// comes last.
 pub(in super::super) async fn insert_find(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -99,7 +100,7 @@ pub(in super::super) async fn known_ids(
     sqlx::query_scalar(select).bind(network.as_str()).bind(ids).fetch_all(db).await
 }
 
-/// Whether the bot sent another post with this text, or its account did under another name.
+/// Whether the bot, or its account under another name, sent another post with this text.
 pub(in super::super) async fn text_sent_before(db: &mut SqliteConnection, post: &Post) -> Done<bool> {
     let select = "select exists (select 1 from post where bot = ?1 and id <> ?2 and sent_at is not null \
         and (text = ?3 or line = ?4)) \
@@ -110,7 +111,7 @@ pub(in super::super) async fn text_sent_before(db: &mut SqliteConnection, post: 
     query.bind(&post.text).bind(line).fetch_one(db).await
 }
 
-/// How many posts, and how much money. A post that was not accepted costs nothing, a probe always costs.
+/// The number of posts and the money spent. A post that was not accepted costs nothing; a probe always costs.
 pub(in super::super) async fn spent(
     db: &mut SqliteConnection,
     app: &str,
@@ -120,7 +121,7 @@ pub(in super::super) async fn spent(
         coalesce(sum(price) filter (where state in ('sending', 'unknown', 'posted', 'deleted')), 0) \
         + coalesce(sum(read_cost), 0) as milli_dollars from post where app = ?1 and tried_at >= ?2 \
         and tried_at < ?3";
-    // A budget covers a month at most: anything later was dated by a clock that was ahead.
+    // A budget covers a month at most. Anything later was dated while the clock was ahead.
     let end = since + TimeDelta::days(40);
     sqlx::query(select).bind(app).bind(millis(since)).bind(millis(end)).fetch_one(db).await
 }

@@ -1,5 +1,5 @@
-//! The statements about skips: slots that a person has given up ahead of time. A skip is a row without a text; it says
-//! nothing about its bot's health, and a person may undo it.
+//! The statements about skips: slots that a person gave up ahead of time. A skip is a row without a text. It
+//! says nothing about its bot's health, and a person may undo it.
 
 use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
@@ -10,7 +10,7 @@ use super::Done;
 use crate::flock::BotName;
 use crate::flock::post::PostId;
 
-/// The condition that tells a skip from all other rows.
+/// The condition for a skip.
 macro_rules! is_skip {
     () => {
         "(state = 'released' and cause is 'person' and text is null and slot is not null)"
@@ -21,8 +21,8 @@ pub(super) use is_skip;
 /// The reason recorded for a skip that was undone.
 const UNDONE: &str = "skipped by hand, and undone";
 
-/// The slots after an instant that are skipped. A slot that has a post, from before a clock went back, say, is not
-/// among them.
+/// The skipped slots after an instant. A slot that also has a post, for example from before the clock was set
+/// back, is not among them.
 pub(in super::super) async fn after(
     db: &mut SqliteConnection,
     bot: &BotName,
@@ -36,13 +36,13 @@ pub(in super::super) async fn after(
     sqlx::query_scalar(select).bind(bot.as_str()).bind(millis(after)).fetch_all(db).await
 }
 
-/// The skip that a command has undone.
+/// The skip that this command has undone.
 pub(in super::super) async fn undone_by(db: &mut SqliteConnection, by: PostId) -> Done<Option<SqliteRow>> {
     let select = "select * from post where undone_by = ?1";
     sqlx::query(select).bind(by.to_string()).fetch_optional(db).await
 }
 
-/// Undoes the skip of a slot, if it is skipped.
+/// Undoes the skip of a slot, if the slot is skipped.
 pub(in super::super) async fn undo(
     db: &mut SqliteConnection,
     bot: &BotName,

@@ -10,7 +10,7 @@ use super::Done;
 use crate::flock::BotName;
 use crate::store::transfer::{KeptBot, KeptPost};
 
-/// The triggers that guard the moves of a post from state to state.
+/// The triggers that check a post's state transitions.
 const GUARDS: &str =
     "select name, sql from sqlite_schema where type = 'trigger' and name in ('post_begin', 'post_move')";
 
@@ -39,8 +39,8 @@ pub(in super::super) fn posts<'c>(
     sqlx::query(select).bind(bot.map(|bot| bot.as_str().to_owned())).fetch(db)
 }
 
-/// Begins a savepoint in which posts can be inserted in any state. Returns the statements that recreate the triggers
-/// that forbid this.
+/// Begins a savepoint in which posts can be inserted in any state. Returns the statements that recreate the
+/// triggers that otherwise forbid it.
 pub(in super::super) async fn lift_guards(db: &mut SqliteConnection) -> Done<Vec<String>> {
     sqlx::query("savepoint import").execute(&mut *db).await?;
     let guards: Vec<(String, String)> = sqlx::query_as(GUARDS).fetch_all(&mut *db).await?;
@@ -147,7 +147,7 @@ pub(in super::super) async fn insert_post(
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 
-/// Updates a post that is here to the state of the same post there.
+/// Updates a post here to the state of the same post there.
 pub(in super::super) async fn move_on(db: &mut SqliteConnection, post: &KeptPost) -> Done {
     let update = "update post set state = ?2, attempts = ?3, errors = ?4, doubted = ?5, looks = ?6, \
         remote_id = ?7, url = ?8, cause = ?9, reason = ?10, sent_at = ?11, tried_at = ?12, retry_at = ?13, \
