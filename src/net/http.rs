@@ -116,8 +116,8 @@ fn call(url: &Url) -> &str {
 
 /// Reads a whole body, up to [`BODY_MAX`] bytes.
 ///
-/// If it is longer than that, or incomplete.
-/// When it is longer, or breaks off.
+/// # Errors
+/// If it is longer, or incomplete.
 pub async fn body(mut response: Response) -> Result<Vec<u8>, BodyError> {
     let mut bytes = Vec::new();
     loop {
