@@ -9,11 +9,11 @@ const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 const ICON: &str = include_str!("icon.svg");
 
-/// Versions in the addresses, so that browsers can keep the files for good.
+/// Versions in the addresses, so that browsers can cache the files forever.
 const STYLE_VERSION: u32 = fnv1a(STYLE.as_bytes());
 const SCRIPT_VERSION: u32 = fnv1a(SCRIPT.as_bytes());
 
-/// For a file that never changes at its address: a year, the longest that caches honor.
+/// For a file that never changes at its address: a year, the longest time that caches honor.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const ONE_DAY: &str = "public, max-age=86400";
 
@@ -46,7 +46,7 @@ pub(super) async fn icon(headers: HeaderMap) -> Response {
     response::conditional(&headers, document)
 }
 
-/// Immutable only at the address of this very version.
+/// Immutable only if the address names this version.
 fn versioned(text: &str, media_type: &'static str, version: u32, query: Option<&str>) -> Document {
     let requested = query.and_then(|query| query.strip_prefix("v="));
     let is_current = requested.is_some_and(|requested| requested == format!("{version:08x}"));
@@ -54,7 +54,7 @@ fn versioned(text: &str, media_type: &'static str, version: u32, query: Option<&
     Document { body: text.into(), media_type, cache, modified: None }
 }
 
-/// FNV-1a, 32 bits, computed by the compiler. It tells versions apart and protects nothing.
+/// FNV-1a, 32 bits, computed at compile time. It distinguishes versions and has no security purpose.
 const fn fnv1a(bytes: &[u8]) -> u32 {
     let (mut hash, mut at) = (0x811c_9dc5_u32, 0);
     while at < bytes.len() {

@@ -1,4 +1,5 @@
-//! The event stream of open pages: it names each bot to which something has happened. The page then fetches itself again.
+//! The event stream for open pages. It names each bot that something has happened to, and the page then
+//! reloads itself.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -21,17 +22,17 @@ use crate::listener::Peer;
 
 /// Pages that may listen at once: a quarter of the connections.
 const MAX_SUBSCRIBERS: usize = 64;
-/// Events that may wait for a page. A page that falls further behind gets one event for all that it missed.
+/// Events queued for a page. A page that falls further behind gets one event for all that it missed.
 const BUFFERED_EVENTS: usize = 64;
 /// Shorter than the idle timeout of a connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
-/// nginx buffers a response until it is complete or fills a buffer (`proxy_buffering`), and proxies that compress wait for
-/// more, too.
+/// nginx buffers a response until it is complete or fills a buffer (`proxy_buffering`), and compressing
+/// proxies also wait for more.
 const UNBUFFERED: [(HeaderName, &str); 2] =
     [(header::CACHE_CONTROL, "no-store, no-transform"), (HeaderName::from_static("x-accel-buffering"), "no")];
 
-/// Passes the engine's events on to open pages.
+/// Forwards the engine's events to open pages.
 pub struct EventStream {
     /// `None` once the daemon stops.
     sender: Mutex<Option<broadcast::Sender<Arc<str>>>>,
@@ -54,7 +55,7 @@ impl fmt::Debug for EventStream {
 }
 
 impl EventStream {
-    /// Notifies pages of an event, if it is about a bot.
+    /// Notifies pages of an event, if it concerns a bot.
     pub fn on_event(&self, event: &Event) {
         if let Some(bot) = event.bot() {
             self.notify(bot);
@@ -65,17 +66,17 @@ impl EventStream {
     pub fn notify(&self, bot: &BotName) {
         self.revision.fetch_add(1, Ordering::AcqRel);
         if let Some(sender) = &*self.sender.lock().unwrap_or_else(PoisonError::into_inner) {
-            // It fails only if no page is open.
+            // Fails only if no page is open.
             let _ = sender.send(bot.as_str().into());
         }
     }
 
-    /// A number that changes with every event: what was computed at another revision is out of date.
+    /// A number that changes with every event. Anything computed at another revision is out of date.
     pub(super) fn revision(&self) -> u64 {
         self.revision.load(Ordering::Acquire)
     }
 
-    /// Ends all streams, so that the server need not wait for open pages.
+    /// Ends all streams, so that the server does not have to wait for open pages.
     pub(super) fn close(&self) {
         *self.sender.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

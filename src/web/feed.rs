@@ -1,5 +1,5 @@
-//! A bot's Atom feed (RFC 4287). It depends on the posts alone: the same posts give the same bytes, so a client that asks
-//! again gets 304.
+//! A bot's Atom feed (RFC 4287). It depends only on the posts: the same posts give the same bytes, so a
+//! client that polls gets 304.
 
 use atom_syndication::{Content, Entry, Feed, FixedDateTime, Generator, Link, Person, Text, WriteConfig};
 use chrono::DateTime;
@@ -39,8 +39,8 @@ fn feed(public_url: &str, bot: &Bot, posts: &[Post]) -> Feed {
     }
 }
 
-/// The id of a bot's feed. It depends on the name alone, so it survives a move to another address or port (RFC 4287, 4.2.6).
-/// UUID version 8 leaves the bits to the application.
+/// The id of a bot's feed. It depends only on the name, so it survives a move to another address or port (RFC
+/// 4287, 4.2.6). UUID version 8 leaves the bits to the application.
 fn feed_id(name: &str) -> String {
     let digest = Sha256::digest(format!("flockd feed {name}"));
     let mut bytes = [0; 16];
@@ -67,7 +67,8 @@ fn entry(public_url: &str, post: &Post) -> Option<Entry> {
     })
 }
 
-/// A single line is plain text. Readers may fold the line breaks of plain text (RFC 4287, 3.1.1.1), so a stanza is HTML.
+/// A single line is plain text. Readers may fold the line breaks of plain text (RFC 4287, 3.1.1.1), so a
+/// stanza is HTML.
 fn content(text: String) -> Content {
     let (kind, value) = match text.contains('\n') {
         false => ("text", text),
@@ -120,7 +121,8 @@ mod tests {
 
     #[test]
     fn the_feed_id_knows_neither_address_nor_posts() {
-        // Written down, because readers of every flock have it: another value would be another feed.
+        // A fixed value, because the readers of every flock have stored it: another value would be a
+        // different feed.
         assert_eq!(feed_id("emily"), "urn:uuid:c66a05f8-949a-8744-9bb8-19efc818df89");
         assert_eq!(rendered(&[samples::post("emily", 7, "one")]).0.id, feed_id("emily"));
         assert_ne!(feed_id("walt"), feed_id("emily"));

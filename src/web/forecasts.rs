@@ -17,12 +17,12 @@ use crate::store::{Store, StoreError};
 
 /// Bots whose skipped slots are read at once.
 const CONCURRENT_READS: usize = 4;
-/// Slot queries that are kept: a few readers, each at another week.
+/// Cached slot queries: a few viewers, each at a different week.
 const KEPT_QUERIES: usize = 8;
-/// How long slots are kept at most. Another process may write to the ledger, which no event tells.
+/// How long slots are cached at most. Another process may write to the ledger, which no event reports.
 const SLOTS_LIFETIME: TimeDelta = TimeDelta::minutes(1);
 
-/// The forecasts that were computed last.
+/// The most recent forecasts.
 #[derive(Debug, Default)]
 pub(super) struct Forecasts {
     capacity: Mutex<Option<CachedCapacity>>,
@@ -38,7 +38,7 @@ struct CachedCapacity {
     capacity: Arc<BTreeMap<LimitGroup, Capacity>>,
 }
 
-/// The upcoming slots of some days, and the bots that they belong to.
+/// The upcoming slots of some days, and their bots.
 #[derive(Debug)]
 pub(super) struct UpcomingSlots {
     pub(super) bots: Vec<Arc<Bot>>,
@@ -53,13 +53,13 @@ struct CachedSlots {
     found: Arc<UpcomingSlots>,
 }
 
-/// All that upcoming slots depend on, except the time.
+/// Everything that upcoming slots depend on, except the time.
 #[derive(Debug)]
 pub(super) struct SlotQuery {
     pub(super) flock: Arc<Flock>,
-    /// The event stream's revision: it grows with every event.
+    /// The event stream's revision, which grows with every event.
     pub(super) revision: u64,
-    /// Where each day begins, and where the last one ends.
+    /// The start of each day, and the end of the last one.
     pub(super) bounds: Vec<DateTime<Utc>>,
     /// How many slots of each day are listed.
     pub(super) most: usize,
@@ -74,7 +74,7 @@ impl PartialEq for SlotQuery {
 }
 
 impl Forecasts {
-    /// How busy each app is in the coming week, computed once an hour.
+    /// The load of each app in the coming week, computed once an hour.
     pub(super) async fn capacity(
         &self,
         flock: Arc<Flock>,
@@ -114,12 +114,12 @@ impl Forecasts {
             *cached = Some(rates);
             ends
         };
-        // A rare schedule is followed for years ahead.
+        // A rare schedule is computed for years ahead.
         tokio::task::spawn_blocking(compute).await.unwrap_or_default()
     }
 
-    /// The slots after `now`, without those of bots that are paused or exhausted and without skipped ones. They are kept until
-    /// the first one is due, the flock is reloaded, or an event says that something happened to a bot.
+    /// The slots after `now`, without skipped ones and those of bots that are paused or exhausted. They are
+    /// cached until the first one is due, the flock is reloaded, or something happens to a bot.
     pub(super) async fn upcoming_slots(
         &self,
         query: SlotQuery,
@@ -127,7 +127,7 @@ impl Forecasts {
         store: &Arc<dyn Store>,
         now: DateTime<Utc>,
     ) -> Result<Arc<UpcomingSlots>, StoreError> {
-        // The lock is held meanwhile, so that concurrent requests wait for one answer.
+        // The lock is held while they are computed, so that concurrent requests share one result.
         let mut cached = self.slots.lock().await;
         let is_hit =
             |cached: &&CachedSlots| cached.query == query && (cached.from..cached.until).contains(&now);
@@ -205,7 +205,7 @@ mod tests {
         time.parse().unwrap()
     }
 
-    /// A bot at every third hour of Berlin, and a flock that can be changed.
+    /// A bot with a slot every three hours in Berlin, and a flock that can be changed.
     fn site() -> (Site, watch::Sender<Arc<Flock>>) {
         let mut site = samples::site_with(
             Dashboard::On,

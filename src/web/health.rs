@@ -1,5 +1,5 @@
-//! Endpoints for monitoring: `/healthz`, whether the daemon is alive; `/readyz`, whether the flock is ready and what is wrong;
-//! `/metrics`, its numbers.
+//! Endpoints for monitoring: `/healthz`, whether the daemon is alive; `/readyz`, whether the flock is ready,
+//! and its problems; `/metrics`, its numbers.
 
 use axum::extract::State;
 use axum::http::header::ACCEPT;
@@ -26,7 +26,7 @@ struct ReadyReport<'a> {
 struct TroubleRow<'a> {
     #[serde(flatten)]
     trouble: &'a Trouble,
-    /// Whether the flock is not ready because of it.
+    /// Whether it makes the flock not ready.
     fails: bool,
 }
 
@@ -38,7 +38,7 @@ pub(super) async fn healthz(State(site): State<Site>) -> Response {
     }
 }
 
-/// Whether the flock is ready, and everything that is wrong.
+/// Whether the flock is ready, and all its problems.
 pub(super) async fn readyz(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> Response {
     let readiness = site.health.ready().await;
     let status = if readiness.is_ready() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -73,14 +73,14 @@ fn json(readiness: &Readiness) -> ReadyReport<'_> {
     ReadyReport { ready: readiness.is_ready(), bots: readiness.bots, troubles: fails.chain(others).collect() }
 }
 
-/// One line for each trouble, first those that make the flock not ready.
+/// One line per problem, first those that make the flock not ready.
 fn text(readiness: &Readiness) -> String {
     let bots = if readiness.bots == 1 { "1 bot".to_owned() } else { format!("{} bots", readiness.bots) };
     let mut text = format!("{}: {bots}\n", if readiness.is_ready() { "ready" } else { "not ready" });
     for (mark, troubles) in [("! ", &readiness.obstacles), ("  ", &readiness.troubles)] {
         for Trouble { about, state, message, .. } in troubles {
             let state = state.map_or_else(String::new, |state| format!(" is {state}"));
-            // A message may quote a server's text; each trouble has one line.
+            // A message may quote a server's text, but each problem gets one line.
             let message = message.replace(['\n', '\r'], " ");
             text.push_str(&format!("{mark}{about}{state}: {message}\n"));
         }

@@ -1,8 +1,8 @@
 //! The daemon's web server: the dashboard, the feeds with a page for each post, health and metrics.
 //!
-//! Every request passes [`auth`] first. [`site`] is what all pages are made from, [`page`] what they look like, [`response`] how
-//! they are sent. The pages for readers are in [`public`], those for people with a session in [`dashboard`]. Connections and
-//! their timeouts are the listener's work, posting is the engine's.
+//! Every request passes [`auth`] first. [`site`] has the data for all pages, [`page`] their layout,
+//! [`response`] their headers. The pages for readers are in [`public`], those for people with a session in
+//! [`dashboard`]. The listener handles connections and their timeouts, the engine posts.
 
 mod assets;
 mod auth;
@@ -40,8 +40,8 @@ pub use events::EventStream;
 pub use site::Site;
 use times::LocalTimes;
 
-/// Serves the site until `shutdown` resolves. Then no new connection is accepted, and responses in progress have a short time
-/// to finish.
+/// Serves the site until `shutdown` resolves. Then no new connection is accepted, and responses in progress
+/// get a short grace period.
 pub async fn serve(
     listener: TcpListener,
     site: Site,
@@ -89,11 +89,12 @@ pub fn router(site: Site) -> Router {
         .layer(from_fn_with_state(site.clone(), auth::check))
         .layer(map_response(response::add_security_headers))
         .with_state(site.clone());
-    // The routes of a router don't see an address that its own layer changes, so this layer is on a router around it.
+    // A layer of a router can't change an address before that router matches it, so this layer is on an outer
+    // router.
     Router::new().fallback_service(pages).layer(from_fn_with_state(site, origin::strip_public_path))
 }
 
-/// `GET /`: the dashboard with a session. Without one, a request comes here only where the dashboard is off.
+/// `GET /`: the dashboard, for a client with a session. Others get here only where the dashboard is off.
 async fn front(
     State(site): State<Site>,
     session: Option<Extension<SessionToken>>,

@@ -13,8 +13,8 @@ use super::site::Site;
 use crate::flock;
 use crate::flock::web::Web;
 
-/// Whether the request names a host that is ours. Another site can make its own name resolve to this machine (DNS rebinding),
-/// but then the request carries that name. An IP address is not a name that a site can own.
+/// Whether the request names a host of ours. Another site can make its own name resolve to this machine (DNS
+/// rebinding), but then the request contains that name. A site can't own an IP address as a name.
 pub(super) fn is_our_host(headers: &HeaderMap, web: &Web) -> bool {
     // Every browser sends one; a simple program may not.
     let Some(authority) = authority(headers) else { return true };
@@ -23,10 +23,10 @@ pub(super) fn is_our_host(headers: &HeaderMap, web: &Web) -> bool {
     is_ip || host == "localhost" || public(web).and_then(|url| Some(url.host_str()? == host)) == Some(true)
 }
 
-/// Whether a request that changes something was sent by a page of ours. A program that is not a browser sends none of these
-/// headers.
+/// Whether a request that changes something was sent by a page of ours. Programs other than browsers send
+/// none of these headers.
 pub(super) fn is_our_page(headers: &HeaderMap, web: &Web) -> bool {
-    // "none" is the person's own action: they typed an address or reloaded a page.
+    // "none" means the person's own action: they typed an address or reloaded a page.
     if header_value(headers, "sec-fetch-site").is_some_and(|site| !matches!(site, "same-origin" | "none")) {
         return false;
     }
@@ -34,14 +34,14 @@ pub(super) fn is_our_page(headers: &HeaderMap, web: &Web) -> bool {
     let Ok(origin) = Url::parse(origin) else { return false };
     let ours = authority(headers).and_then(|authority| Url::parse(&format!("http://{authority}")).ok());
     let same = |ours: &Url| {
-        // Behind a proxy that terminates TLS, the page's scheme differs from that of the request.
+        // Behind a proxy that terminates TLS, the page's scheme differs from the request's.
         let port = |url: &Url| url.port().filter(|port| ![80, 443].contains(port));
         ours.host_str() == origin.host_str() && port(ours) == port(&origin)
     };
     ours.as_ref().is_some_and(same) || public(web).as_ref().is_some_and(same)
 }
 
-/// Whether a browser hides where a form comes from, and does not say that it is from another site.
+/// Whether a browser hides the origin of a form without saying that it is another site.
 pub(super) fn has_null_origin(headers: &HeaderMap) -> bool {
     header_value(headers, "origin") == Some("null")
         && matches!(header_value(headers, "sec-fetch-site"), None | Some("same-origin"))
@@ -54,8 +54,8 @@ fn header_value<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     Some(if values.next().is_some() { "" } else { value.to_str().unwrap_or_default() })
 }
 
-/// The public URL, if the browser uses it and does not reach this server directly. A proxy may leave the port out of the host,
-/// but does not put in the port on which we listen.
+/// The public URL, if the browser uses it and does not reach this server directly. A proxy may drop the port
+/// from the host, but does not add the port on which we listen.
 pub(super) fn used_public_url(headers: &HeaderMap, web: &Web) -> Option<Url> {
     let public = public(web)?;
     let authority = authority(headers)?;
@@ -69,7 +69,7 @@ pub(super) fn used_public_url(headers: &HeaderMap, web: &Web) -> Option<Url> {
 
 /// The host of an authority as in a URL: in lower case, an IPv6 address in brackets.
 fn host_of(authority: &str) -> Option<String> {
-    // Otherwise a path, a query, a fragment or a user name would parse, too.
+    // Otherwise a path, a query, a fragment or a user name would parse too.
     let is_plain = authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
     let url = Url::parse(&format!("http://{authority}")).ok().filter(|_| is_plain)?;
     url.host_str().map(str::to_owned)
@@ -83,8 +83,9 @@ fn authority(headers: &HeaderMap) -> Option<String> {
     headers.get(header::HOST).map(|host| host.to_str().unwrap_or_default().to_owned())
 }
 
-/// Strips the path of the public URL, like `/flock` of `https://example.org/flock`. A request arrives with it or without,
-/// depending on the proxy. Both mean the same page, so a link that was made for the proxy works on this machine, too.
+/// Strips the path of the public URL, such as `/flock` of `https://example.org/flock`. Depending on the
+/// proxy, requests arrive with or without it. Both mean the same page, so a link made for the proxy also
+/// works on this machine.
 pub(super) async fn strip_public_path(
     State(site): State<Site>,
     mut request: Request,
@@ -103,11 +104,12 @@ pub(super) async fn strip_public_path(
 /// Whether an address begins with the path of the public URL.
 #[derive(Debug, PartialEq, Eq)]
 enum PublicPath {
-    /// It does not.
+    /// It doesn't.
     Absent,
-    /// It does; this is the rest.
+    /// It does; this is the rest of the path.
     Stripped(Uri),
-    /// It is that path without the final slash, which the relative links on the page need. The path's last segment.
+    /// It is exactly that path without the final slash, which the page's relative links need. Contains the
+    /// path's last segment.
     WithoutSlash(String),
 }
 

@@ -1,7 +1,7 @@
 //! The layout of every page, and the error pages.
 //!
-//! Pages link with relative addresses, so they work behind a proxy under any path. Everything that is not markup is escaped
-//! by `maud`. No page reloads itself under its reader (WCAG 2.2.1).
+//! Pages use relative links, so they work behind a proxy under any path. `maud` escapes everything that is
+//! not markup. No page reloads itself while it is being read (WCAG 2.2.1).
 
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
@@ -12,7 +12,7 @@ use super::{assets, response};
 /// How soon to try again when the ledger can't be read, in seconds.
 const RETRY_AFTER_S: &str = "10";
 
-/// What surrounds the content of a page.
+/// The frame around the content of a page.
 #[derive(Default)]
 pub(super) struct Layout<'a> {
     pub(super) title: &'a str,
@@ -36,7 +36,7 @@ pub(super) struct Layout<'a> {
 }
 
 impl<'a> Layout<'a> {
-    /// The layout of a small page that says one thing.
+    /// The layout of a small page with a single message.
     pub(super) fn note(title: &'a str, root: &'a str) -> Self {
         Self { title, root, class: Some("note"), ..Self::default() }
     }
@@ -97,14 +97,14 @@ pub(super) async fn not_found(uri: Uri) -> Response {
     error(&uri, StatusCode::NOT_FOUND, "Not found", text)
 }
 
-/// 405, for pages that can only be read.
+/// 405, for read-only pages.
 pub(super) async fn not_allowed(uri: Uri) -> Response {
     let mut response = error(&uri, StatusCode::METHOD_NOT_ALLOWED, "Not possible", "This page is read-only.");
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
 }
 
-/// 503: the ledger can't be read. The reason is not shown, as it may name files of this machine.
+/// 503: the ledger can't be read. The reason is not shown, because it may name files on this machine.
 pub(super) fn ledger_unavailable(uri: &Uri) -> Response {
     let text = "flockd can't read its ledger right now. Reload this page in a moment.";
     let mut response = error(uri, StatusCode::SERVICE_UNAVAILABLE, "One moment", text);
@@ -112,8 +112,8 @@ pub(super) fn ledger_unavailable(uri: &Uri) -> Response {
     response
 }
 
-/// The relative path from an address to the front page. No page of ours is deeper than eight levels; a deeper request gets an
-/// absolute path.
+/// The relative path from an address to the front page. No page is deeper than eight levels; a deeper request
+/// gets an absolute path.
 pub(super) fn path_to_root(path: &str) -> String {
     match path.matches('/').count() {
         0 | 1 => "./".to_owned(),

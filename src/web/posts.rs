@@ -1,4 +1,4 @@
-//! Posts as pages and feeds need them: read from the ledger newest first, with a title, the text as verse and a link.
+//! Posts for pages and feeds: read from the ledger newest first, with a title, the text as verse, and a link.
 
 use std::cmp::Reverse;
 
@@ -12,11 +12,11 @@ use crate::flock::NetworkKind;
 use crate::flock::post::{Post, State};
 use crate::store::{Filter, StoreError};
 
-/// The longest title, in characters as people count them. Feed readers list about that much.
+/// The longest title, in characters as people see them. Feed readers list about that much.
 const TITLE_MAX: usize = 80;
 
-/// The newest posted posts that match a filter. The ledger sorts by the time of planning; readers care about the time of
-/// posting.
+/// The newest posted posts that match a filter. The ledger sorts by planning time; readers care about the
+/// time of posting.
 pub(super) async fn posted(site: &Site, filter: Filter) -> Result<Vec<Post>, StoreError> {
     let mut posts = site.store.posts(&Filter { state: Some(State::Posted), ..filter }).await?;
     posts.sort_by_key(|post| Reverse((posted_at(post), post.id)));
@@ -28,7 +28,7 @@ pub(super) fn posted_at(post: &Post) -> DateTime<Utc> {
     post.settled_at.unwrap_or(post.planned_at)
 }
 
-/// The address of a post by itself, relative to the front page: with us for a feed, otherwise on its network.
+/// The address of a single post, relative to the front page: here for a feed, otherwise on its network.
 pub(super) fn address(post: &Post) -> Option<String> {
     match post.network {
         NetworkKind::Feed => Some(format!("./posts/{}", post.id)),
@@ -36,7 +36,7 @@ pub(super) fn address(post: &Post) -> Option<String> {
     }
 }
 
-/// The first line of a text, cut at a word; "…" marks what is left out.
+/// The first line of a text, cut at a word. "…" marks an omission.
 pub(super) fn title(text: &str) -> String {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let line = lines.next().unwrap_or_default();
@@ -49,8 +49,9 @@ pub(super) fn title(text: &str) -> String {
     format!("{}…", head[..whole_words].trim_end())
 }
 
-/// A text as verse, with an element for each line: a line that is too long for the screen continues indented, as in a book, and
-/// does not look like two. The language and direction of a poem are unknown, so the browser decides.
+/// A text as verse, with an element for each line: a line too long for the screen continues indented, as in a
+/// book, and does not look like two lines. The language and direction of a poem are unknown, so the browser
+/// decides.
 pub(super) fn verse(text: &str) -> Markup {
     let lines = text.lines().count();
     html! {
@@ -73,7 +74,7 @@ mod tests {
         assert_eq!(title("\n  one  \ntwo"), "one …");
         let long = title(&"word ".repeat(40));
         assert!(long.ends_with("word…") && long.graphemes(true).count() <= TITLE_MAX + 1, "{long}");
-        // A family is one character to a person, and is not torn apart.
+        // A family emoji is one character to a person and must not be split.
         let family = "👩‍👩‍👧";
         assert_eq!(title(&family.repeat(100)), format!("{}…", family.repeat(TITLE_MAX)));
         assert_eq!(title(&"é".repeat(TITLE_MAX)), "é".repeat(TITLE_MAX));

@@ -20,14 +20,14 @@ use crate::flock::post::{Post, PostId, State as PostState};
 use crate::flock::{Bot, Flock, NetworkKind};
 use crate::store::{Filter, StoreError};
 
-/// Bots on a page of the index. Each costs a small read of the ledger.
+/// Bots per page of the index. Each costs a small read of the ledger.
 const BOTS_PER_PAGE: usize = 100;
-/// Lines on the front page: about 20 KB.
+/// Lines on the front page, about 20 KB.
 const LINES_SHOWN: u32 = 40;
 /// Entries in a feed. A reader that polls once a day misses nothing of a bot that posts every half hour.
 const FEED_ENTRIES: u32 = 50;
 
-/// A page of the index: its number, from 1, and how many there are, at least 1.
+/// A page of the index: its number, from 1, and the number of pages, at least 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct PageNumber {
     number: usize,
@@ -35,7 +35,7 @@ struct PageNumber {
 }
 
 impl PageNumber {
-    /// The page that a query asks for, by default the first; `None` if there is no such page.
+    /// The page in a query, by default the first; `None` if there is no such page.
     fn requested(uri: &Uri, bots: usize) -> Option<Self> {
         let of = bots.div_ceil(BOTS_PER_PAGE).max(1);
         let number = Parameters::of_query(uri).find("page").map_or(Some(1), |text| text.parse().ok())?;
@@ -69,7 +69,7 @@ async fn read_index<'a>(site: &Site, flock: &'a Flock, page: PageNumber) -> Resu
     let newest = posted(site, Filter { limit: Some(LINES_SHOWN), ..Filter::default() }).await?;
     let mut bots = Vec::new();
     for bot in flock.bots.iter().skip((page.number - 1) * BOTS_PER_PAGE).take(BOTS_PER_PAGE) {
-        // In a small flock most bots are among the newest posts, which are read already.
+        // In a small flock, most bots are among the newest posts, which have already been read.
         let last = match newest.iter().find(|post| post.bot == bot.name) {
             Some(post) => Some(post.clone()),
             None => last_post(site, bot).await?,
@@ -85,7 +85,7 @@ async fn last_post(site: &Site, bot: &Bot) -> Result<Option<Post>, StoreError> {
     Ok(posted(site, filter).await?.into_iter().next())
 }
 
-/// `GET /feeds/{file}`: the Atom feed of a bot, or, without `.atom`, the page on which it is read.
+/// `GET /feeds/{file}`: the Atom feed of a bot or, without `.atom`, its page for readers.
 pub(super) async fn feed(
     State(site): State<Site>,
     file: Result<Path<String>, PathRejection>,
@@ -93,7 +93,7 @@ pub(super) async fn feed(
     headers: HeaderMap,
 ) -> Response {
     let file = file.as_ref().ok().map_or("", |Path(file)| file.as_str());
-    // A name has no dot in it.
+    // A name contains no dot.
     let (name, is_atom) = file.strip_suffix(".atom").map_or((file, false), |name| (name, true));
     let flock = site.flock();
     let Some(bot) = flock.bot(name).filter(|bot| has_feed(bot)) else {
@@ -141,7 +141,7 @@ fn canonical_id(text: &str) -> Option<PostId> {
     text.parse::<PostId>().ok().filter(|id| id.to_string() == text)
 }
 
-/// A post that has a page here: it was posted to a feed and not deleted.
+/// A post with a page here: it was posted to a feed and not deleted.
 async fn feed_post(site: &Site, id: PostId) -> Result<Option<Post>, StoreError> {
     let is_here = |post: &Post| post.network == NetworkKind::Feed && post.state == PostState::Posted;
     Ok(site.store.post(id).await?.filter(is_here))
@@ -173,7 +173,7 @@ fn index_page(index: &Index<'_>) -> Markup {
     })
 }
 
-/// The `<link>` elements by which feed readers find the feeds of a page.
+/// The `<link>` elements through which feed readers find the feeds of a page.
 fn feed_links<'b>(root: &str, bots: impl Iterator<Item = &'b Bot>) -> Markup {
     html! {
         @for bot in bots {
@@ -355,7 +355,7 @@ fn feed_address(root: &str, bot: &Bot) -> String {
     format!("{root}feeds/{}.atom", bot.name)
 }
 
-/// The address of the page on which a bot's feed is read.
+/// The address of a bot's page for readers.
 fn reading_address(root: &str, bot: &Bot) -> String {
     format!("{root}feeds/{}", bot.name)
 }

@@ -1,4 +1,4 @@
-//! What a request carries: parameters, cookies, and the client's address as proxies report it.
+//! The contents of a request: parameters, cookies, and the client's address as reported by proxies.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -31,7 +31,7 @@ impl Parameters {
     }
 }
 
-/// Whether a browser only prefetches, and the person has not opened the page yet.
+/// Whether a browser is only prefetching, so the person has not opened the page yet.
 pub(super) fn is_prefetch(headers: &HeaderMap) -> bool {
     ["sec-purpose", "purpose"].iter().any(|name| {
         headers
@@ -48,8 +48,8 @@ pub(super) fn cookie<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> 
     pairs.find_map(|(key, value)| (key == name).then_some(value))
 }
 
-/// The client's address: the last one in `X-Forwarded-For` that is not a trusted proxy's. Without a trusted proxy, the peer's
-/// own.
+/// The client's address: the last one in `X-Forwarded-For` that is not a trusted proxy's. Without a trusted
+/// proxy, the peer's own address.
 pub(super) fn client_address(peer: IpAddr, headers: &HeaderMap, web: &Web) -> IpAddr {
     let mut client = peer;
     for text in forwarded_for(headers).into_iter().rev() {
@@ -68,7 +68,7 @@ pub(super) fn is_proxy(address: IpAddr, web: &Web) -> bool {
     web.proxies.iter().any(|network| network.contains(&address))
 }
 
-/// What each proxy has appended. What the client itself wrote before may be any bytes.
+/// What each proxy has appended. The client's own part, before it, may be any bytes.
 fn forwarded_for(headers: &HeaderMap) -> Vec<&[u8]> {
     let rows = headers.get_all("x-forwarded-for").into_iter();
     rows.flat_map(|row| row.as_bytes().split(|byte| *byte == b',')).collect()
@@ -137,7 +137,7 @@ pub(super) mod tests {
         headers.append("x-forwarded-for", HeaderValue::from_bytes(b"\xff\xfe, 192.0.2.1").unwrap());
         let from = "127.0.0.1".parse().unwrap();
         assert_eq!(client_address(from, &headers, &web("http://x")).to_string(), "192.0.2.1");
-        // A proxy that adds a header of its own comes after it.
+        // A proxy that adds its own header places it after the client's.
         headers.append("x-forwarded-for", HeaderValue::from_static("192.0.2.2"));
         assert_eq!(client_address(from, &headers, &web("http://x")).to_string(), "192.0.2.2");
     }

@@ -9,7 +9,7 @@ use maud::Markup;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// Browsers revalidate each time and mostly get 304, so a page is never stale.
+/// Browsers revalidate each time and usually get 304, so a page is never stale.
 const REVALIDATE: &str = "no-cache";
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -17,8 +17,8 @@ const HTML: &str = "text/html; charset=utf-8";
 /// The media type of JSON.
 pub(super) const JSON: &str = "application/json";
 
-/// Headers of every response. Only our own style sheet and icon may load, and no other site may frame a page: text that
-/// slipped through unescaped could still do nothing.
+/// Headers of every response. Only our own style sheet and icon may load, and no other site may frame a page,
+/// so even text that was not escaped by mistake could do nothing.
 const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -29,7 +29,8 @@ const SECURITY_HEADERS: [(HeaderName, &str); 3] = [
     (header::REFERRER_POLICY, "no-referrer"),
 ];
 
-/// Headers of the dashboard's pages instead: they run its script and send forms to it, and only flockd sees the referrer.
+/// Headers of the dashboard's pages instead: they run its script and send forms to it, and only flockd sees
+/// the referrer.
 const DASHBOARD_SECURITY_HEADERS: [(HeaderName, &str); 4] = [
     (
         header::CONTENT_SECURITY_POLICY,
@@ -42,7 +43,7 @@ const DASHBOARD_SECURITY_HEADERS: [(HeaderName, &str); 4] = [
     (HeaderName::from_static("x-robots-tag"), "noindex"),
 ];
 
-/// A body that clients may request again.
+/// A body that clients may revalidate.
 pub(super) struct Document {
     pub(super) body: Vec<u8>,
     pub(super) media_type: &'static str,
@@ -58,13 +59,13 @@ impl Document {
         Self { body, media_type: HTML, cache: REVALIDATE, modified: None }
     }
 
-    /// A document that knows when it last changed.
+    /// A document with a known time of change.
     pub(super) fn dated(body: Vec<u8>, media_type: &'static str, modified: DateTime<Utc>) -> Self {
         Self { body, media_type, cache: REVALIDATE, modified: Some(modified) }
     }
 }
 
-/// The document, or 304 without a body if the client has it already.
+/// The document, or 304 without a body if the client already has it.
 pub(super) fn conditional(request: &HeaderMap, document: Document) -> Response {
     let tag = entity_tag(&document.body);
     let response =
@@ -81,7 +82,8 @@ pub(super) fn conditional(request: &HeaderMap, document: Document) -> Response {
     response.expect("tags, dates and the constants above are legal header values")
 }
 
-/// Whether the client has this version (RFC 9110, 13.1.2 and 13.1.3). Tags are compared weakly; a date counts only without a tag.
+/// Whether the client has this version (RFC 9110, 13.1.2 and 13.1.3). Tags are compared weakly; a date counts
+/// only if there is no tag.
 fn is_known(request: &HeaderMap, tag: &str, modified: Option<DateTime<Utc>>) -> bool {
     if request.contains_key(header::IF_NONE_MATCH) {
         let lists = request.get_all(header::IF_NONE_MATCH).into_iter();
@@ -105,12 +107,12 @@ fn http_date(at: DateTime<Utc>) -> String {
     httpdate::fmt_http_date(at.into())
 }
 
-/// A page that is true only now.
+/// A page that is valid only now.
 pub(super) fn page(status: StatusCode, page: Markup) -> Response {
     uncached(status, HTML, page.into_string().into())
 }
 
-/// A page of the dashboard: for one person, and true only now.
+/// A page of the dashboard: for one person, and valid only now.
 pub(super) fn dashboard_page(status: StatusCode, content: Markup) -> Response {
     let mut response = page(status, content);
     for (name, value) in DASHBOARD_SECURITY_HEADERS {
@@ -133,7 +135,7 @@ pub(super) fn uncached(status: StatusCode, media_type: &'static str, body: Body)
     response
 }
 
-/// A value for programs.
+/// A JSON value for programs.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     match serde_json::to_vec(value) {
         Ok(body) => uncached(status, JSON, body.into()),
@@ -144,7 +146,7 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     }
 }
 
-/// 303: after a form, the browser goes on to another page. `address` is relative to this one.
+/// 303: after a form, the browser continues to another page. `address` is relative to this one.
 pub(super) fn see_other(address: &str) -> Response {
     redirect(StatusCode::SEE_OTHER, address)
 }

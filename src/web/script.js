@@ -1,5 +1,5 @@
-// Enhances the dashboard: keeps pages up to date, counts characters as the network does, and opens sign-ins in a window of
-// their own. Without it every page works, and shows what was true when it was loaded.
+// Enhances the dashboard: keeps pages up to date, counts characters as the network does, and opens sign-ins in their
+// own window. Without it every page works, and shows the state at loading.
 "use strict";
 (() => {
   const main = document.querySelector("main");
@@ -25,8 +25,8 @@
   setInterval(tick, 1000);
   tick();
 
-  // Live parts are fetched again after an event, except those where the person has begun to write or has opened details, unless
-  // the new page has no such field any more. The focus stays where it was.
+  // Live parts are fetched again after an event, except those where the person has begun to type or has opened details, unless
+  // the new page no longer has that field. The focus stays where it was.
   const begun = (part) => [...part.querySelectorAll("input:not([type=hidden]), textarea")].filter((field) => field.value !== field.defaultValue);
   const inUse = (part, fresh) => part.querySelector("details[open]") || begun(part).some((field) => fresh.querySelector(`#${field.id}`));
   const name = (element) => element.id || element.getAttribute("href") || element.textContent;
@@ -80,7 +80,7 @@
   };
   if (main.dataset.events) listen();
 
-  // The length of a text by the rules of its network, which the server knows.
+  // The length of a text as its network counts it. Only the server knows the rules.
   for (const field of document.querySelectorAll("textarea[data-count]")) {
     const count = document.getElementById(field.getAttribute("aria-describedby"));
     let last = 0;
@@ -124,8 +124,8 @@
     addEventListener("beforeunload", (event) => { if (!leaves && field.value !== field.defaultValue) event.preventDefault(); });
   }
 
-  // A sign-in opens in a window of its own, or here if the browser blocks it. On return that page notifies the other pages of
-  // this origin, and only those.
+  // A sign-in opens in its own window, or here if the browser blocks it. On return, that page notifies the other pages of this
+  // origin, and only those.
   const channel = new BroadcastChannel("flockd-sign-in");
   const done = main.dataset.signedIn;
   if (done) {

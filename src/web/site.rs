@@ -1,4 +1,4 @@
-//! What the pages are made from.
+//! The data that the pages are made from.
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +19,8 @@ use crate::forecast::preview::{self, Preview, Reach};
 use crate::health::HealthCache;
 use crate::store::{Store, StoreError};
 
-/// From this number of bots on a flock is counted ahead of the first page: a smaller one takes no time.
+/// From this number of bots on, a flock is counted before the first page is requested; a smaller one takes no
+/// time.
 const LARGE: usize = 200;
 
 /// A flock and its ledger, as the web server sees them. Cheap to clone.
@@ -32,10 +33,10 @@ pub struct Site {
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) events: Arc<EventStream>,
-    /// Where people sign bots in; `None` in a dry run.
+    /// Sign-ins in progress; `None` in a dry run.
     pub(super) reception: Option<Arc<WebSignIns>>,
     pub(super) forecasts: Arc<Forecasts>,
-    /// Whether the last read of the ledger failed, so that long trouble is logged once.
+    /// Whether the last read of the ledger failed, so that a lasting failure is logged once.
     ledger_failing: Arc<AtomicBool>,
 }
 
@@ -54,7 +55,7 @@ impl Site {
         Self { flock, store, health, metrics, clock, events, reception, forecasts, ledger_failing }
     }
 
-    /// The current configuration; a reload may replace it while a response is made.
+    /// The current configuration. A reload may replace it while a response is being made.
     pub(super) fn flock(&self) -> Arc<Flock> {
         self.flock.borrow().clone()
     }
@@ -64,8 +65,8 @@ impl Site {
         self.clock.now()
     }
 
-    /// Counts the bots of a large flock ahead of the first page, as that takes seconds. If the ledger can't be read, the page
-    /// will say so.
+    /// Counts the bots of a large flock before the first page is requested, because that takes seconds. If
+    /// the ledger can't be read, the page will report it.
     pub async fn warm_up(self) {
         let flock = self.flock();
         if flock.web.dashboard != Dashboard::Off && flock.bots.len() >= LARGE {
@@ -73,8 +74,8 @@ impl Site {
         }
     }
 
-    /// What was read from the ledger; `None` on an error, which is logged when trouble begins. A page does not show it, as it
-    /// may name files of this machine.
+    /// The result of reading the ledger; `None` on an error, which is logged when errors begin. Pages do not
+    /// show it, because it may name files on this machine.
     pub(super) fn ledger_result<T>(&self, read: Result<T, StoreError>) -> Option<T> {
         let was_failing = self.ledger_failing.swap(read.is_err(), Ordering::Relaxed);
         match &read {

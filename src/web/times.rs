@@ -1,5 +1,6 @@
-//! Times on a page: all in one zone, which the page names. On the dashboard the reader chooses it, and the script keeps the
-//! choice in a cookie; elsewhere it is the flock's zone. Each time carries its machine-readable form.
+//! Times on a page, all in one zone, which the page names. On the dashboard the reader chooses the zone, and
+//! the script stores the choice in a cookie; elsewhere it is the flock's zone. Each time also has a
+//! machine-readable form.
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -36,7 +37,7 @@ impl LocalTimes {
         Self { zone: flock.timezone.clone(), flock: flock.timezone.clone() }
     }
 
-    /// The zone that the reader chose; the flock's if there is no choice or the zone is unknown.
+    /// The zone that the reader chose, or the flock's if there is no choice or the zone is unknown.
     pub(super) fn chosen(flock: &Flock, headers: &HeaderMap) -> Self {
         // The flock's own zone may come from the system and be newer than the one in the binary.
         let other = request::cookie(headers, COOKIE).filter(|name| *name != flock.timezone.name());
@@ -90,7 +91,7 @@ impl LocalTimes {
         self.time(at, "%H:%M")
     }
 
-    /// The day of an instant far away, or only its month if it is more than a year away.
+    /// The day of a distant instant, or only its month if it is more than a year away.
     pub(super) fn far(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> Markup {
         self.time(at, if at - now < TimeDelta::days(365) { "%-d %b %Y" } else { "%b %Y" })
     }
@@ -101,8 +102,8 @@ impl LocalTimes {
         html! { time datetime=(day) { (day.format("%A, %-d %B %Y")) } }
     }
 
-    /// The distance from `now`; the script keeps it up to date. With `is_next`, for what is about to happen, it never says that
-    /// the time has passed.
+    /// The distance from `now`; the script keeps it up to date. With `is_next`, for an upcoming event, it
+    /// never says that the time has passed.
     pub(super) fn relative(&self, at: DateTime<Utc>, now: DateTime<Utc>, is_next: bool) -> Markup {
         let full = self.local(at).format("%a %-d %b %Y, %H:%M:%S").to_string();
         let by = if is_next { (at - now).max(TimeDelta::zero()) } else { at - now };
@@ -118,12 +119,12 @@ impl LocalTimes {
     }
 }
 
-/// An instant as programs read it.
+/// An instant in machine-readable form.
 pub(super) fn machine_time(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 
-/// The script has the same words.
+/// The script uses the same words.
 fn distance(by: TimeDelta) -> String {
     let seconds = by.num_seconds().unsigned_abs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
@@ -177,7 +178,7 @@ mod tests {
         assert_eq!(begins("Pacific/Kiritimati", "2026-03-01"), at("2026-02-28T10:00:00Z"));
         // The clock goes from midnight to one.
         assert_eq!(begins("America/Asuncion", "2023-10-01"), at("2023-10-01T04:00:00Z"));
-        // This day was left out: it begins, and ends, with the next.
+        // This day was skipped: it begins and ends with the next one.
         assert_eq!(begins("Pacific/Apia", "2011-12-30"), begins("Pacific/Apia", "2011-12-31"));
     }
 

@@ -1,4 +1,4 @@
-//! Forms that clients send, and whether they come from a page of this session.
+//! Forms that clients send, and the check that they come from a page of this session.
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -12,10 +12,10 @@ use crate::web::page;
 use crate::web::request::Parameters;
 use crate::web::site::Site;
 
-/// The largest form: a poem of one megabyte, of which every byte may take three.
+/// The size limit of a form: a poem of one megabyte, each byte of which may be encoded as three.
 const MAX_FORM: usize = 4 * 1024 * 1024;
 
-/// A form by which a signed-in person changes something.
+/// A form with which a signed-in person changes something.
 pub(in crate::web) struct SignedForm {
     pub(in crate::web) form: Parameters,
     pub(in crate::web) session: SessionToken,
@@ -33,7 +33,7 @@ impl FromRequest<Site> for SignedForm {
         if !session.matches(&form) {
             return Err(foreign_form(&uri));
         }
-        // Signing out is always possible.
+        // Signing out is always allowed.
         if site.flock().web.dashboard == Dashboard::ReadOnly && uri.path() != "/leave" {
             let why = "This dashboard is read-only: flock.toml has dashboard = \"read-only\".";
             return Err(page::error(&uri, StatusCode::FORBIDDEN, "Not possible", why));
@@ -42,7 +42,7 @@ impl FromRequest<Site> for SignedForm {
     }
 }
 
-/// 403 for a form that was not made for this session.
+/// 403 for a form that does not belong to this session.
 pub(super) fn foreign_form(uri: &Uri) -> Response {
     let why = "This form belongs to an earlier session, or to another site. Nothing was changed. Reload the page and try \
         again.";
@@ -59,8 +59,8 @@ pub(super) async fn read(request: Request, max: usize) -> Result<Parameters, Res
     Ok(Parameters::parse(&body))
 }
 
-/// A body of at most `max` bytes. Each chunk is copied as it arrives, because it keeps alive the whole buffer that it was read
-/// into: a form sent byte by byte would take 8 KiB for each byte.
+/// A body of at most `max` bytes. Each chunk is copied as it arrives, because it keeps the whole buffer alive
+/// that it was read into: a form sent byte by byte would take 8 KiB per byte.
 async fn read_body(body: Body, max: usize) -> Option<Vec<u8>> {
     let (mut chunks, mut bytes) = (body.into_data_stream(), Vec::new());
     while let Some(chunk) = chunks.next().await {
@@ -80,7 +80,7 @@ mod tests {
 
     use super::*;
 
-    /// A buffer with one byte in it.
+    /// A one-byte buffer.
     struct Buffer(Arc<[u8; 1]>);
 
     impl AsRef<[u8]> for Buffer {

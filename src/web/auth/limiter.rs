@@ -1,7 +1,8 @@
-//! How often a client may try to sign in, and in which order.
+//! How often a client may try to sign in, and in which order attempts are served.
 //!
-//! There is no limit on all clients together: an attacker with many addresses could use it up and lock the owner out. Instead
-//! each client has attempts of its own, and when many wait, the ones whose network has made the fewest attempts go first.
+//! There is no limit on all clients together: an attacker with many addresses could exhaust it and lock the
+//! owner out. Instead, each client has its own attempts, and when many are waiting, those from networks with
+//! the fewest attempts go first.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,34 +14,34 @@ use tokio::sync::oneshot;
 
 use crate::listener::network_of;
 
-/// Attempts that a client has at once: enough for a person who mistypes.
+/// Attempts that a client has at once: enough for a person's typos.
 const ATTEMPTS: f64 = 5.0;
-/// The time after which a client gets another one.
+/// The time after which a client gets another attempt.
 const REFILL_S: f64 = 20.0;
-/// Clients that are remembered: more than can be served in the time in which attempts are forgotten.
+/// Clients that are remembered: more than can be served before their attempts are forgotten.
 const REMEMBERED: usize = 8_192;
 /// The half-life of a network's attempts.
 const HALF_LIFE_S: f64 = 600.0;
-/// Attempts that may wait, which takes a few seconds.
+/// Attempts that may wait, a few seconds' worth.
 const MAX_WAITING: usize = 32;
 
 /// Clients whose attempts are counted together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum AttemptSource {
-    /// A browser that has signed in by password before.
+    /// A browser that has signed in with the password before.
     Device([u8; 32]),
     /// All clients in this network.
     Network(IpAddr),
 }
 
 impl AttemptSource {
-    /// The source that an address belongs to.
+    /// The source of an address.
     pub(super) fn of(client: IpAddr) -> Self {
         Self::Network(network_of(client))
     }
 }
 
-/// The order in which attempts are served: the smallest first.
+/// The order in which attempts are served, the smallest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Priority {
     is_unknown: bool,
@@ -48,14 +49,14 @@ pub(super) struct Priority {
     recent: u32,
 }
 
-/// Counts the attempts of clients.
+/// Counts the attempts of each client.
 #[derive(Debug, Default)]
 pub(super) struct LoginLimiter {
     buckets: HashMap<AttemptSource, Bucket>,
     networks: HashMap<IpNet, NetworkLoad>,
 }
 
-/// The recent attempts from one of the wider networks.
+/// The recent attempts from a wider network.
 #[derive(Debug, Clone, Copy, Default)]
 struct NetworkLoad {
     count: f64,
@@ -69,7 +70,7 @@ impl NetworkLoad {
     }
 }
 
-/// How many attempts a client has used, and when that was counted.
+/// How many attempts a client has used, and when they were counted.
 #[derive(Debug, Clone, Copy, Default)]
 struct Bucket {
     used: f64,
@@ -77,14 +78,14 @@ struct Bucket {
 }
 
 impl Bucket {
-    /// What is still used: one attempt is forgotten every [`REFILL_S`].
+    /// The attempts that still count: one is forgotten every [`REFILL_S`].
     fn still_used(&self, now: Duration) -> f64 {
         (self.used - now.saturating_sub(self.at).as_secs_f64() / REFILL_S).max(0.0)
     }
 }
 
 impl LoginLimiter {
-    /// Takes an attempt, or returns how long to wait for one. `now` is the uptime.
+    /// Uses an attempt, or returns how long to wait for one. `now` is the uptime.
     pub(super) fn try_once(&mut self, of: AttemptSource, now: Duration) -> Result<Priority, Duration> {
         let used = self.buckets.get(&of).map_or(0.0, |bucket| bucket.still_used(now));
         let wait = (used + 1.0 - ATTEMPTS) * REFILL_S;
@@ -105,8 +106,8 @@ impl LoginLimiter {
         Ok(Priority { is_unknown: true, recent: recent.ceil() as u32 })
     }
 
-    /// Counts an attempt in the networks around it, as an attacker with many addresses mostly has neighboring ones. Returns the
-    /// attempts before it.
+    /// Counts an attempt in the networks around its source, because the addresses of an attacker are mostly
+    /// neighbors. Returns the number of attempts before it.
     fn count_in_networks(&mut self, network: IpAddr, now: Duration) -> f64 {
         for least in [0.5, 1.0, 8.0, f64::INFINITY] {
             if self.networks.len() >= REMEMBERED {
@@ -132,12 +133,12 @@ impl LoginLimiter {
         }
     }
 
-    /// A client that got in has used nothing.
+    /// A successful client has used no attempts.
     pub(super) fn forget(&mut self, of: AttemptSource) {
         self.buckets.remove(&of);
     }
 
-    /// Forgets the clients that have used the least.
+    /// Forgets the clients that have used the fewest attempts.
     fn make_room(&mut self, now: Duration) {
         for least in [0.0, 1.0, 2.0, ATTEMPTS] {
             if self.buckets.len() < REMEMBERED {
@@ -161,13 +162,13 @@ struct QueueState {
 
 #[derive(Debug)]
 struct Waiter {
-    /// The smallest is next; those of one priority in the order of arrival.
+    /// The smallest is served next; equal priorities in the order of arrival.
     order: (Priority, u64),
     turn: oneshot::Sender<LoginTurn>,
 }
 
-/// The permission to check one password. When it is dropped, even on its way to a client that has disconnected, the next
-/// waiter gets it.
+/// The permission to check one password. Dropping it, even on its way to a client that has disconnected, lets
+/// the next waiter proceed.
 #[derive(Debug)]
 pub(super) struct LoginTurn(Arc<LoginQueue>);
 
@@ -176,7 +177,7 @@ impl LoginQueue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a turn; `None` if too many others wait already, or arrive later and go first.
+    /// Waits for a turn; `None` if too many others are waiting, or arrive later with a higher priority.
     pub(super) async fn turn(self: &Arc<Self>, priority: Priority) -> Option<LoginTurn> {
         let turn = {
             let mut state = self.state();
@@ -192,7 +193,7 @@ impl LoginQueue {
 
 impl QueueState {
     fn join(&mut self, priority: Priority) -> Option<oneshot::Receiver<LoginTurn>> {
-        // Clients that have disconnected take no room.
+        // Disconnected clients take no room.
         self.waiters.retain(|waiter| !waiter.turn.is_closed());
         self.arrived += 1;
         if self.waiters.len() >= MAX_WAITING {
@@ -207,7 +208,7 @@ impl QueueState {
         Some(receiver)
     }
 
-    /// Removes the next waiter; without one, the queue is free.
+    /// Removes the next waiter. Without one, the queue becomes free.
     fn next(&mut self) -> Option<Waiter> {
         let first = (0..self.waiters.len()).min_by_key(|at| self.waiters[*at].order);
         self.is_busy = first.is_some();
@@ -219,7 +220,7 @@ impl Drop for LoginTurn {
     fn drop(&mut self) {
         let next = self.0.state().next();
         if let Some(waiter) = next {
-            // If the client has disconnected, the turn is dropped and passes to the one after it.
+            // If the client has disconnected, the turn is dropped, which passes it on.
             let _ = waiter.turn.send(LoginTurn(self.0.clone()));
         }
     }
@@ -245,7 +246,7 @@ mod tests {
         assert_eq!(tries(0), Err(at(20)));
         assert_eq!(tries(15), Err(at(5)));
         assert_eq!((tries(20), tries(20)), (Ok(()), Err(at(20))));
-        assert!(limiter.try_once(address(2), at(20)).is_ok(), "another client has its own");
+        assert!(limiter.try_once(address(2), at(20)).is_ok(), "another client has its own attempts");
         limiter.give_back(address(1));
         assert!(limiter.try_once(address(1), at(20)).is_ok(), "it was not served");
     }
@@ -260,7 +261,7 @@ mod tests {
         assert!(limiter.networks.len() <= REMEMBERED + 3);
         let owner = limiter.try_once(AttemptSource::Device([7; 32]), at(0)).unwrap();
         let new = limiter.try_once(address(0xcb00_7107), at(0)).unwrap();
-        // A first attempt of this address, but its network has made many.
+        // This address makes its first attempt, but its network has made many.
         let attacker = limiter.try_once(address(100_001), at(0)).unwrap();
         assert!(owner < new && new < attacker, "{owner:?} {new:?} {attacker:?}");
     }
@@ -292,7 +293,7 @@ mod tests {
         Priority { is_unknown, recent }
     }
 
-    /// A waiter that is in the queue when this returns.
+    /// A waiter that is in the queue when this function returns.
     async fn waits(
         queue: &Arc<LoginQueue>,
         priority: Priority,
@@ -314,7 +315,7 @@ mod tests {
         let known = waits(&queue, priority(false, 4)).await;
         drop(turn);
         for next in [known, new, newer, failed] {
-            // Each is served only when the one before is done.
+            // Each is served only after the one before has finished.
             drop(next.await.unwrap().unwrap());
         }
         assert!(!queue.state().is_busy);

@@ -1,5 +1,6 @@
-//! Access: every request passes [`check`] first. It rejects hosts that are not ours, forms of other sites, and clients without
-//! a session. The pages for signing in and out are here, too; what a session shows is not known here.
+//! Access control: every request passes [`check`] first. It rejects foreign host names, forms of other sites,
+//! and clients without a session. The pages for signing in and out are here too. What a session shows is
+//! decided elsewhere.
 
 mod form;
 mod limiter;
@@ -24,16 +25,17 @@ use super::{origin, page, request, response};
 use crate::flock::web::{Dashboard, Open, Web};
 use crate::listener::Peer;
 
-/// Who may see the page at an address.
+/// Who may access an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Access {
-    /// All clients: what pages load, and where browsers return after signing a bot in.
+    /// All clients: the files that pages load, and the callback to which browsers return after a bot's
+    /// sign-in.
     Public,
     /// All clients if `flock.toml` opens it, otherwise those with a session.
     Opened(Open),
     /// Clients that want to sign in.
     SignIn,
-    /// Programs with a session: they want no page.
+    /// Programs with a session: they get JSON, not a page.
     Api,
     /// Browsers with a session.
     Dashboard,
@@ -53,7 +55,7 @@ impl Access {
         }
     }
 
-    /// Whether the page is there without a session.
+    /// Whether the address is accessible without a session.
     fn is_open(self, uri: &Uri, web: &Web) -> bool {
         let has_dashboard = web.dashboard != Dashboard::Off;
         match self {
@@ -61,7 +63,7 @@ impl Access {
             Self::Opened(open) => web.open.contains(&open),
             Self::SignIn => has_dashboard,
             Self::Api => false,
-            // Without a dashboard the front page is for readers.
+            // Without a dashboard, the front page is for readers.
             Self::Dashboard => !has_dashboard && uri.path() == "/",
         }
     }
@@ -76,7 +78,7 @@ pub(super) fn routes() -> Router<Site> {
         .layer(Extension(passwords))
 }
 
-/// Lets a request through, or answers it.
+/// Lets a request through, or answers it with an error.
 pub(super) async fn check(State(site): State<Site>, mut request: Request, next: Next) -> Response {
     let flock = site.flock();
     let web = &flock.web;
@@ -93,7 +95,8 @@ pub(super) async fn check(State(site): State<Site>, mut request: Request, next: 
     if let Some(token) = SessionToken::from_cookie(request.headers(), web) {
         match site.ledger_result(site.store.is_session(token.hash(), site.now()).await) {
             Some(true) => {
-                // A large flock takes time to read, so a signed-in client may wait longer for a page; not while it sends.
+                // A page of a large flock takes time to make, so a signed-in client may wait longer for it,
+                // but not while it sends a form.
                 let peer = request.extensions().get::<ConnectInfo<Peer>>().filter(|_| !is_change(&request));
                 let _paused = peer.map(|peer| peer.0.idle_timer.pause());
                 request.extensions_mut().insert(token);
@@ -109,17 +112,17 @@ pub(super) async fn check(State(site): State<Site>, mut request: Request, next: 
     }
 }
 
-/// Rejects a client for which there is no room. Health is always answered.
+/// Rejects a client when there is no room for it. Health is always answered.
 fn overload(access: Access, request: &Request, web: &Web) -> Option<Response> {
     let ConnectInfo(peer) = request.extensions().get::<ConnectInfo<Peer>>()?;
     let address = peer.address.ip();
-    // Counted even for health: from now on the connection belongs to the proxy's client.
+    // Assigned even for health: from now on, the connection counts against the proxy's client.
     let has_room = !request::is_proxy(address, web)
         || peer.forwarded_for(request::client_address(address, request.headers(), web));
     if access == Access::Opened(Open::Health) || (has_room && !peer.is_in_reserve) {
         return None;
     }
-    let text = "too many clients are connected: try again in a little while\n";
+    let text = "too many clients are connected: try again shortly\n";
     let mut response = response::text(StatusCode::SERVICE_UNAVAILABLE, text);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -129,14 +132,16 @@ fn overload(access: Access, request: &Request, web: &Web) -> Option<Response> {
 /// Rejects a request for another host, or a form of another site.
 fn cross_site(access: Access, request: &Request, web: &Web) -> Option<Response> {
     let headers = request.headers();
-    // What other machines may reach can have any name. What only this machine or a session may reach must not be tricked by one.
+    // Pages that other machines may reach can be requested under any name. Those limited to this machine or
+    // to a session must be protected from DNS rebinding.
     let is_private =
         web.listen.ip().is_loopback() || matches!(access, Access::SignIn | Access::Api | Access::Dashboard);
     if is_private && !origin::is_our_host(headers, web) {
         let text = "flockd does not answer to this host name: use its IP address, localhost, or the `public_url` under [web]\n";
         return Some(response::text(StatusCode::MISDIRECTED_REQUEST, text));
     }
-    // A link's page sends no referrer, so its form has the origin "null". The form carries a key that no other site knows.
+    // The page of a link sends no referrer, so its form has the origin "null". The form contains a key that
+    // no other site knows.
     let from_link = access == Access::SignIn && origin::has_null_origin(headers);
     let is_foreign = is_change(request) && !from_link && !origin::is_our_page(headers, web);
     is_foreign.then(|| form::foreign_form(request.uri()))
@@ -148,6 +153,6 @@ fn is_change(request: &Request) -> bool {
 
 /// 403 for programs.
 fn no_session() -> Response {
-    let text = "{\"error\": \"this needs a session of the dashboard: `flockd dashboard` makes a link that begins one\"}\n";
+    let text = "{\"error\": \"this requires a dashboard session: `flockd dashboard` prints a link that starts one\"}\n";
     response::uncached(StatusCode::FORBIDDEN, response::JSON, text.into())
 }

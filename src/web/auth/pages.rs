@@ -26,13 +26,13 @@ const MAX_FORM: usize = 8 * 1024;
 /// When to try again if the password was not checked.
 const RETRY_AFTER_S: u64 = 2;
 
-/// What a client without a session gets in place of any page.
+/// The answer to a client without a session, in place of any page.
 pub(super) fn sign_in(flock: &Flock, headers: &HeaderMap, uri: &Uri) -> Response {
     sign_in_page(flock, headers, uri, StatusCode::FORBIDDEN, None)
 }
 
-/// `GET /enter?key=…`: asks whether to open the dashboard. The request alone uses nothing up: chats make previews, mail servers
-/// scan links, and browsers prefetch.
+/// `GET /enter?key=…`: asks whether to open the dashboard. The request alone does not use the link up,
+/// because chats make previews, mail servers scan links, and browsers prefetch.
 pub(super) async fn link(State(site): State<Site>, uri: Uri, headers: HeaderMap) -> Response {
     let flock = site.flock();
     let query = Parameters::of_query(&uri);
@@ -55,7 +55,8 @@ pub(super) async fn link(State(site): State<Site>, uri: Uri, headers: HeaderMap)
 
 /// `POST /enter`: the button on the link's page, or the password.
 ///
-/// Another site can't make a browser sign in: it would need a key, or the token of a form that only this browser has seen.
+/// Another site can't sign a browser in: it would need a key, or the token of a form that only this browser
+/// has seen.
 pub(super) async fn enter(
     State(site): State<Site>,
     Extension(passwords): Extension<Arc<PasswordGate>>,
@@ -67,7 +68,7 @@ pub(super) async fn enter(
         Ok(form) => form,
         Err(response) => return response,
     };
-    // The client answers for how slowly it sends its form, not for the queue in front of the hash.
+    // The client is responsible for sending its form slowly, but not for the queue in front of the hash.
     let _paused = peer.idle_timer.pause();
     match form.find("key") {
         Some(key) => with_key(&site, key, &headers, &uri).await,
@@ -161,8 +162,8 @@ pub(super) async fn leave(
     response
 }
 
-/// Sets the session's cookie. A page of ours leads on, not a redirect: after a link from elsewhere, browsers would not send a
-/// `SameSite=Strict` cookie with the redirected request.
+/// Sets the session's cookie. A page of ours redirects, not the response: after a link from another site,
+/// browsers would not send a `SameSite=Strict` cookie with the redirected request.
 fn signed_in(flock: &Flock, headers: &HeaderMap, token: &SessionToken) -> Response {
     let head = html! { meta http-equiv="refresh" content="0; url=./"; };
     let content = html! { h1 { "Signed in" } p { a href="./" { "Continue to the flock" } } };
@@ -202,7 +203,8 @@ fn sign_in_page(
     response
 }
 
-/// The command that prints a link. With a password, strangers may see the page, so it does not show this machine's folders.
+/// The command that prints a link. With a password, strangers may see the page, so it does not reveal this
+/// machine's folders.
 fn link_command(flock: &Flock) -> String {
     match flock.web.password {
         Some(_) => "flockd dashboard".to_owned(),
@@ -235,6 +237,6 @@ fn try_later(
 }
 
 fn no_randomness(uri: &Uri) -> Response {
-    let why = "This machine has no randomness available right now, and a session needs some. Try again in a moment.";
+    let why = "This machine can't provide random numbers right now, and a session needs them. Try again in a moment.";
     page::error(uri, StatusCode::SERVICE_UNAVAILABLE, "One moment", why)
 }

@@ -1,7 +1,7 @@
-//! Checks passwords, one at a time, in order of who has failed least.
+//! Checks passwords one at a time, clients with the fewest failures first.
 //!
-//! A hash takes 19 MiB and a core. One thread with one buffer does them all: on many threads the allocator would keep that much
-//! for each.
+//! A hash takes 19 MiB and a core. One thread with one buffer computes all of them: with many threads, the
+//! allocator would keep that much for each.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -21,7 +21,7 @@ const MAX_PASSWORD: usize = 1_024;
 /// The shortest time between two log lines about wrong passwords.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Checks passwords within limits.
+/// Checks passwords, with limits.
 #[derive(Debug, Default)]
 pub(super) struct PasswordGate {
     limiter: Mutex<LoginLimiter>,
@@ -41,7 +41,7 @@ struct WrongPasswords {
 pub(super) enum LoginAttempt {
     Right,
     Wrong,
-    /// Not checked: too many attempts from there. The next one is possible in this many seconds.
+    /// Not checked: too many attempts from this client. The next one is possible in this many seconds.
     TooMany(u64),
     /// Not checked: too many others are waiting.
     Busy,
@@ -74,7 +74,8 @@ impl PasswordGate {
         LoginAttempt::Right
     }
 
-    /// Logs that a password was wrong, at most once in [`REPORT_INTERVAL`], with the number of others since then.
+    /// Logs a wrong password, at most once per [`REPORT_INTERVAL`], with the number of others since the last
+    /// report.
     pub(super) fn report_wrong(&self, client: IpAddr, clock: &dyn Clock) {
         let mut wrong = self.wrong.lock().unwrap_or_else(PoisonError::into_inner);
         let now = clock.uptime();
@@ -92,7 +93,7 @@ impl PasswordGate {
     }
 }
 
-/// Hashes passwords on a thread that starts with the first one and ends with this value.
+/// Hashes passwords on a thread that starts with the first password and ends when this value is dropped.
 #[derive(Debug, Default)]
 struct HashWorker(Mutex<Option<mpsc::Sender<HashJob>>>);
 
@@ -100,7 +101,7 @@ struct HashJob {
     hash: Secret,
     typed: String,
     result: oneshot::Sender<bool>,
-    /// Held until the job is done, even if the client has disconnected.
+    /// Held until the job is finished, even if the client has disconnected.
     _turn: LoginTurn,
 }
 
@@ -131,13 +132,13 @@ fn work(jobs: mpsc::Receiver<HashJob>) {
     let mut memory = Vec::new();
     for job in jobs.iter() {
         let is_right = is_password(job.hash.expose(), job.typed.as_bytes(), &mut memory);
-        // It fails if the client has disconnected.
+        // Fails if the client has disconnected.
         let _ = job.result.send(is_right.unwrap_or(false));
     }
 }
 
-/// Whether a hash is that of this password; `None` if it is not an argon2 hash. `PasswordVerifier` does the same in memory of
-/// its own.
+/// Whether a hash belongs to this password; `None` if it is not an argon2 hash. `PasswordVerifier` does the
+/// same but allocates its own memory.
 fn is_password(hash: &str, typed: &[u8], memory: &mut Vec<Block>) -> Option<bool> {
     let hash = PasswordHash::new(hash).ok()?;
     let (salt, expected) = (hash.salt?, hash.hash?);

@@ -1,7 +1,9 @@
-//! The two cookies of the dashboard: a session's token, and the mark of a browser that has signed in by password before.
+//! The two cookies of the dashboard: the session token, and the device cookie of a browser that has signed in
+//! with the password before.
 //!
-//! Such a browser has login attempts of its own, which no one else can use up. Its cookie is a number and a seal over it, made
-//! with the password's hash: the server stores nothing, and a new password invalidates all of them. It grants no access.
+//! Such a browser has its own login attempts, which other clients can't use up. Its cookie is a number with a
+//! MAC whose key is the password's hash: the server stores nothing, and a new password invalidates all of
+//! them. It grants no access.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -23,7 +25,7 @@ use crate::web::request::{self, Parameters};
 /// How long a browser is recognized: as long as browsers keep a cookie.
 const DEVICE_LIFETIME_S: i64 = 400 * 24 * 60 * 60;
 
-/// The secret in a client's cookie. Whether it belongs to a session, the ledger knows.
+/// The secret in a client's cookie. The ledger knows whether it belongs to a session.
 #[derive(Clone)]
 pub(in crate::web) struct SessionToken(String);
 
@@ -34,31 +36,33 @@ impl fmt::Debug for SessionToken {
 }
 
 impl SessionToken {
-    /// A new one from the system's random source; `None` if that fails.
+    /// A new token from the system's random source; `None` if that fails.
     pub(super) fn new() -> Option<Self> {
         let mut bytes = [0; 32];
         SysRng.try_fill_bytes(&mut bytes).ok()?;
         Some(Self(hex::encode(bytes)))
     }
 
-    /// The one in the request's cookie.
+    /// The token in the request's cookie.
     pub(super) fn from_cookie(headers: &HeaderMap, web: &Web) -> Option<Self> {
         let value = request::cookie(headers, &cookie_name(web))?;
         let is_ours = value.len() == 64 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
         is_ours.then(|| Self(value.to_owned()))
     }
 
-    /// The one in the request's cookie, or a new one: it protects the password form of a client that has no session yet.
+    /// The token in the request's cookie, or a new one. It protects the password form of a client that has no
+    /// session yet.
     pub(super) fn from_cookie_or_new(headers: &HeaderMap, web: &Web) -> Option<Self> {
         Self::from_cookie(headers, web).or_else(Self::new)
     }
 
-    /// What the ledger stores in its place.
+    /// The hash that the ledger stores instead.
     pub(super) fn hash(&self) -> TokenHash {
         TokenHash::of(&self.0)
     }
 
-    /// The hidden field that shows that a form is ours: another site can make a browser send the cookie, but can't read this.
+    /// The hidden field that identifies our forms: another site can make a browser send the cookie, but can't
+    /// read the field.
     pub(in crate::web) fn form_token(&self) -> String {
         hex::encode(Sha256::digest(format!("form {}", self.0)))
     }
@@ -79,7 +83,7 @@ pub(super) fn remove_cookie(headers: &HeaderMap, web: &Web) -> HeaderValue {
     cookie(&cookie_name(web), "", 0, headers, web)
 }
 
-/// The header that marks a browser as known, if there is a password and it is not marked yet.
+/// The header that marks a browser as known, if there is a password and the browser is not marked yet.
 pub(super) fn set_device_cookie(headers: &HeaderMap, web: &Web) -> Option<HeaderValue> {
     let password = web.password.as_ref()?;
     if device_number(headers, web).is_some() {
@@ -92,12 +96,12 @@ pub(super) fn set_device_cookie(headers: &HeaderMap, web: &Web) -> Option<Header
     Some(cookie(&device_cookie_name(web), &value, DEVICE_LIFETIME_S, headers, web))
 }
 
-/// Whose login attempts a password counts among.
+/// The source that a password attempt counts against.
 pub(super) fn attempt_source(client: IpAddr, headers: &HeaderMap, web: &Web) -> AttemptSource {
     device_number(headers, web).map_or_else(|| AttemptSource::of(client), AttemptSource::Device)
 }
 
-/// The number of a browser that is known.
+/// The number of a known browser.
 fn device_number(headers: &HeaderMap, web: &Web) -> Option<[u8; 32]> {
     let password = web.password.as_ref()?;
     let (number, seal) = request::cookie(headers, &device_cookie_name(web))?.split_once('.')?;
@@ -122,7 +126,8 @@ fn cookie(name: &str, value: &str, seconds: i64, headers: &HeaderMap, web: &Web)
     HeaderValue::try_from(cookie).expect("hex, digits and a URL's path are legal in a header")
 }
 
-/// Cookies ignore ports: without the port in its name, two flocks on one machine would overwrite each other's.
+/// Cookies ignore ports. Without the port in their names, two flocks on one machine would overwrite each
+/// other's cookies.
 fn cookie_name(web: &Web) -> String {
     format!("flockd-{}", web.listen.port())
 }
@@ -164,7 +169,7 @@ mod tests {
         let no_password = Web { password: None, ..here.clone() };
         assert!(device_number(&carrying(cookie), &no_password).is_none());
         assert!(set_device_cookie(&HeaderMap::new(), &no_password).is_none());
-        // A seal that was not made here counts for nothing.
+        // A MAC that was not made here does not count.
         let (digits, seal) = (hex::encode(number), cookie.split_once('.').unwrap().1);
         for made_up in [
             format!("{digits}.{}", "0".repeat(64)),

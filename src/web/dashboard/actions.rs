@@ -1,5 +1,5 @@
-//! The actions of a bot's page. Each becomes a command for the engine, as on the command line. Also the counter that tells how
-//! long a text is.
+//! The actions of a bot's page. Each becomes a command for the engine, as on the command line. Also the
+//! counter for the length of a text.
 
 use std::time::Duration;
 
@@ -18,9 +18,9 @@ use crate::web::request::Parameters;
 use crate::web::response;
 use crate::web::site::Site;
 
-/// How often the ledger is asked for the result of a command.
+/// How often the ledger is checked for the result of a command.
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
-/// After five seconds the browser goes on, and the bot's page will show the result.
+/// After five seconds the browser continues, and the bot's page will show the result.
 const MAX_POLLS: u32 = 200;
 
 /// `POST /bots/{name}/{what}`.
@@ -45,7 +45,7 @@ pub(super) async fn act(
     }
 }
 
-/// The command that a form asks for; `None` if there is no such action.
+/// The command that a form requests; `None` if there is no such action.
 fn want(action: &str, bot: String, form: &Parameters) -> Option<Result<CommandKind, String>> {
     let post = || form.get("post").to_owned();
     Some(Ok(match action {
@@ -54,7 +54,7 @@ fn want(action: &str, bot: String, form: &Parameters) -> Option<Result<CommandKi
         "skip" => CommandKind::Skip { bot },
         "undo-skip" => match form.get("slot").parse() {
             Ok(slot) => CommandKind::UndoSkip { bot, slot: Some(slot) },
-            Err(_) => return Some(Err("Say which slot.".to_owned())),
+            Err(_) => return Some(Err("Choose a slot.".to_owned())),
         },
         "pass" => CommandKind::Pass { bot, entry: form.get("entry").to_owned() },
         "undo-pass" => CommandKind::UndoPass { bot, entry: form.get("entry").to_owned() },
@@ -94,10 +94,10 @@ async fn execute(site: &Site, what: CommandKind) -> Result<PostId, StoreError> {
     Ok(command.id)
 }
 
-/// The result of the command from which a form led back to the page.
+/// The result of the command whose form led back to the page.
 pub(super) async fn outcome(site: &Site, query: &Parameters) -> Result<Option<CommandResult>, StoreError> {
     let Some(id) = query.find("wish").and_then(|id| id.parse().ok()) else { return Ok(None) };
-    let waiting = || CommandResult::new(false, "still in progress: this page will show the result", None);
+    let waiting = || CommandResult::new(false, "still in progress; this page will show the result", None);
     Ok(Some(site.store.command_result(id).await?.unwrap_or_else(waiting)))
 }
 
@@ -106,7 +106,7 @@ pub(super) async fn outcome(site: &Site, query: &Parameters) -> Result<Option<Co
 struct TextLength {
     length: usize,
     max: usize,
-    /// Why the text can't be posted, if so.
+    /// Why the text can't be posted, if it can't.
     problem: Option<String>,
 }
 

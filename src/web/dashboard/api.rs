@@ -1,4 +1,4 @@
-//! The read-only API: the same JSON as that of the commands.
+//! The read-only API, with the same JSON as the commands.
 
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};

@@ -24,7 +24,7 @@ use crate::web::posts::{title, verse};
 use crate::web::request::Parameters;
 use crate::web::site::Site;
 
-/// Posts of the history on a page.
+/// Posts per page of the history.
 const POSTS_PER_PAGE: u32 = 25;
 /// Upcoming slots on the page.
 const SLOTS_SHOWN: usize = 8;
@@ -44,7 +44,7 @@ struct BotPage<'a> {
     posts: Vec<Post>,
     /// Whether there are older posts.
     has_more: bool,
-    /// Whether these are the newest.
+    /// Whether this is the newest page.
     is_first: bool,
     outcome: Option<CommandResult>,
     viewer: &'a Viewer,
@@ -77,7 +77,7 @@ async fn read<'a>(
     let now = site.now();
     let health = site.health.health(bot).await?;
     let before: Option<PostId> = query.find("before").and_then(|id| id.parse().ok());
-    // One more than the page shows, to know whether there are older ones.
+    // One more than the page shows, to find out whether there are older ones.
     let filter =
         Filter { bot: Some(bot.name.clone()), before, limit: Some(POSTS_PER_PAGE + 1), ..Filter::default() };
     let mut posts = site.store.posts(&filter).await?;
@@ -274,7 +274,7 @@ fn entry(page: &BotPage<'_>, post: &Post, may_act: bool) -> Markup {
             @if may_act && let Some(entry) = passed_over(page, post) {
                 (action(page, "undo-pass", &html! {
                     input type="hidden" name="entry" value=(entry);
-                    button { "Let it come" }
+                    button { "Put it back" }
                 }))
             }
             @if may_act && post.state == post::State::Posted {
@@ -329,7 +329,7 @@ fn upcoming_post(page: &BotPage<'_>, post: &ComingPost) -> Markup {
         (upcoming_slot(page, post.due_at))
         div.coming {
             bdi.said lang="" { (title(&post.text)) }
-            // What belongs to the next round can be passed over when that has begun.
+            // A line of the next round can be passed over once that round has begun.
             @if let Some(entry) = entry.filter(|_| layout::may_act(page.flock) && !is_open(page, post)) {
                 (action(page, "pass", &html! {
                     input type="hidden" name="entry" value=(entry);
@@ -340,7 +340,7 @@ fn upcoming_post(page: &BotPage<'_>, post: &ComingPost) -> Markup {
     }
 }
 
-/// Whether this is the post that the bot has open already.
+/// Whether the bot has already opened this post.
 fn is_open(page: &BotPage<'_>, post: &ComingPost) -> bool {
     let open = page.health.record.as_ref().and_then(|record| record.open.as_ref());
     open.is_some_and(|open| open.line == post.line)
@@ -411,7 +411,7 @@ fn account(page: &BotPage<'_>) -> Markup {
                 None if page.bot.signs_in() => p.bad { "Not signed in." },
                 None => p { "This bot uses the tokens in " code { "flock.toml" } "." },
             }
-            // If the bot is waiting for a sign-in, the buttons are beside its state.
+            // If the bot is waiting for a sign-in, the buttons are next to its state.
             @if layout::may_act(page.flock) && page.bot.signs_in() && !page.health.wants_sign_in() {
                 (sign_in::methods(page.bot, page.viewer, signed_in_at(page).is_some()))
             }

@@ -1,5 +1,5 @@
-//! The calendar: what is posted when and by which bot, a week or a month at a time, and a page for each day. Past days show the
-//! posts in the ledger, days to come the scheduled slots.
+//! The calendar: what is posted when and by which bot, a week or a month at a time, and a page for each day.
+//! Past days show the posts in the ledger, future days the scheduled slots.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -23,28 +23,31 @@ use crate::web::request::Parameters;
 use crate::web::site::Site;
 use crate::web::times::LocalTimes;
 
-/// Up to this number all posts of a period are read at once; of a busier period each day is counted and its first posts are read.
+/// Up to this number, all posts of a period are read at once. In a busier period, the posts of each day are
+/// counted and only the first ones are read.
 const READ_AT_ONCE: u64 = 3_000;
 /// Entries on the page of a day.
 const LISTED: usize = 300;
-/// How far ahead the texts of posts to come are shown, of how many bots at most, and how many posts of each are gone through.
+/// How far ahead the texts of future posts are shown, for how many bots at most, and how many posts of each
+/// bot are computed.
 const PREVIEWED: TimeDelta = TimeDelta::days(62);
 const MOST_PREVIEWED: usize = 50;
 const POSTS_PREVIEWED: usize = 3_000;
-/// The years of the calendar, which are those of schedules.
+/// The years of the calendar: those that schedules cover.
 const YEARS: std::ops::Range<i32> = 1970..2100;
 
-/// The days on the page.
+/// The period that a page shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Period {
-    /// The week from this Monday on.
+    /// The week that begins on this Monday.
     Week(NaiveDate),
-    /// The month with this first day.
+    /// The month that begins on this day.
     Month(NaiveDate),
 }
 
 impl Period {
-    /// The period that a query asks for: `?week=` with any day of it, or `?month=`; by default this week. `None` if it is not a date.
+    /// The period in a query: `?week=` with any of its days, or `?month=`; this week by default. `None` if
+    /// the date is invalid.
     fn requested(uri: &Uri, today: NaiveDate) -> Option<Self> {
         let query = Parameters::of_query(uri);
         let day = |text: &str| {
@@ -91,7 +94,7 @@ impl Period {
         }
     }
 
-    /// The addresses of the periods before and after.
+    /// The addresses of the previous and the next period.
     fn neighbors(self) -> (String, String) {
         match self {
             Self::Week(monday) => {
@@ -106,10 +109,10 @@ impl Period {
     }
 }
 
-/// What is on a day.
+/// An entry of a day.
 enum CalendarEntry {
     Post(Box<Post>),
-    /// An upcoming slot, and what is posted then if that is known.
+    /// An upcoming slot, and its post if that is known.
     Slot(DateTime<Utc>, Arc<Bot>, Option<String>),
 }
 
@@ -121,7 +124,7 @@ impl CalendarEntry {
         }
     }
 
-    /// The bot of an upcoming slot, with its name.
+    /// The bot of an upcoming slot and its name.
     fn slot_of(&self) -> Option<(BotName, Arc<Bot>)> {
         match self {
             Self::Post(_) => None,
@@ -136,7 +139,7 @@ impl CalendarEntry {
         }
     }
 
-    /// Its state, as in the legend.
+    /// The state of an entry, as in the legend.
     fn state(&self) -> &'static str {
         match self {
             Self::Post(post) => post.state.as_str(),
@@ -198,7 +201,7 @@ pub(super) async fn page(State(site): State<Site>, viewer: Viewer, uri: Uri) -> 
     page.response(StatusCode::OK, &content)
 }
 
-/// Where each of these days begins, and where the last one ends.
+/// The start of each of these days, and the end of the last one.
 fn bounds(days: &[NaiveDate], times: &LocalTimes) -> Vec<DateTime<Utc>> {
     let after = days.last().map(|day| *day + Days::new(1));
     days.iter().copied().chain(after).map(|day| times.begins(day)).collect()
@@ -223,8 +226,8 @@ async fn read(
     Ok(days)
 }
 
-/// One day, with the texts of the posts to come. Those of a large flock, or of a day that is far away, are left out: going
-/// through all slots until then takes too long.
+/// One day, with the texts of future posts. They are omitted for a large flock, or for a distant day, because
+/// computing all slots until then would take too long.
 async fn read_day(site: &Site, bounds: &[DateTime<Utc>]) -> Result<CalendarDay, StoreError> {
     let (now, end) = (site.now(), bounds[1] - TimeDelta::milliseconds(1));
     let mut day = read(site, bounds, now, LISTED).await?.pop().unwrap_or_default();

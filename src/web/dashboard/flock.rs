@@ -1,7 +1,7 @@
-//! The front page of the dashboard: the bots, one on a line, with a search by name, state and network.
+//! The front page of the dashboard: one line per bot, with a search by name, state and network.
 //!
-//! Which bots are listed, and in what order, depends on a snapshot that may be a few seconds old. The state of each listed bot is
-//! read from the ledger.
+//! Which bots are listed, and in what order, depends on a snapshot that may be a few seconds old. The state
+//! of each listed bot is read from the ledger.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -26,9 +26,9 @@ use crate::web::request::Parameters;
 use crate::web::site::Site;
 use crate::web::times::LocalTimes;
 
-/// Bots on a page. Each costs a few small reads and a kilobyte.
+/// Bots per page. Each costs a few small reads and a kilobyte.
 const BOTS_PER_PAGE: usize = 25;
-/// Bots that are read at once: as many as the ledger has readers.
+/// Bots that are read at once: one per reader of the ledger.
 const CONCURRENT_READS: usize = 4;
 
 /// The order of the list.
@@ -37,7 +37,7 @@ enum BotOrder {
     /// As in `flock.toml`.
     File,
     Name,
-    /// Bots that need a person first, then those in the worst states.
+    /// Bots that need a person first, then by state, the worst first.
     Trouble,
     Next,
     Last,
@@ -55,7 +55,7 @@ impl BotOrder {
     ];
 }
 
-/// The search and the page number in the address.
+/// The search and the page number of an address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct BotQuery {
     text: String,
@@ -66,7 +66,7 @@ struct BotQuery {
 }
 
 impl BotQuery {
-    /// Reads the query of an address; what is missing or invalid is ignored.
+    /// Parses the query of an address. Missing or invalid values are ignored.
     fn parse(query: &Parameters) -> Self {
         let sort = BotOrder::ALL.iter().find(|(_, word, _)| *word == query.get("sort"));
         Self {
@@ -131,7 +131,7 @@ struct FlockPage<'a> {
     query: BotQuery,
     /// The number of bots in each state, the worst state first.
     states: Vec<(&'static str, HealthState, usize)>,
-    /// Bots found, on all pages.
+    /// The number of bots found, on all pages.
     found: usize,
     pages: usize,
     bots: Vec<BotLine>,
@@ -143,7 +143,7 @@ struct FlockPage<'a> {
 struct BotLine {
     bot: Arc<Bot>,
     health: Health,
-    /// When its poem is used up at its present rate.
+    /// When its poem runs out at the current rate.
     runs_out: Option<DateTime<Utc>>,
     /// Posts on each of the last days.
     days: Vec<u64>,
@@ -219,7 +219,7 @@ fn counts(snapshot: &Snapshot) -> Vec<(&'static str, HealthState, usize)> {
     STATES.into_iter().filter_map(of).collect()
 }
 
-/// The posts of each bot on each of the last days, in the page's zone. One query for all bots.
+/// The number of posts of each bot on each of the last days, in the page's zone. One query for all bots.
 async fn posts_per_day(
     site: &Site,
     bots: &[Arc<Bot>],
@@ -250,7 +250,7 @@ async fn health(cache: HealthCache, bot: Arc<Bot>) -> Result<Health, StoreError>
     cache.health(&bot).await
 }
 
-/// The bots of the flock, each with its part of the snapshot. A bot that was added since is not listed yet.
+/// The bots of the flock, each with its entry in the snapshot. A bot that was added since is not listed yet.
 fn listed<'f, 'c>(flock: &'f Flock, snapshot: &'c Snapshot) -> Vec<(&'f Arc<Bot>, &'c BotSnapshot)> {
     let same = flock.bots.len() == snapshot.bots.len();
     let pairs = flock.bots.iter().zip(&snapshot.bots);
@@ -271,7 +271,7 @@ fn content(page: &FlockPage<'_>, viewer: &Viewer) -> Markup {
         }
         div #refusal data-live { @if let Some(refusal) = &page.refusal { (reload_error(refusal, page.now, times)) } }
         (search(&page.query))
-        // The buttons of all bots belong to one form, so the token is on the page once.
+        // All bots' buttons belong to one form, so the token is on the page only once.
         form #act method="post" hidden { (viewer.token_field()) }
         div #bots data-live {
             @if page.bots.is_empty() { p.none { (no_bots(page)) } } @else {

@@ -1,7 +1,8 @@
-//! What the pages of the dashboard share: their layout, who looks at them, which bot they are about, and small elements.
+//! What the pages of the dashboard share: their layout, their viewer, the bot of an address, and small
+//! elements.
 //!
-//! The script fetches elements marked `data-live` again when something has happened. Without it a page shows what was true when
-//! it was loaded; no page reloads itself under its reader (WCAG 2.2.1).
+//! The script reloads elements marked `data-live` after an event. Without the script, a page shows the state
+//! at loading; no page reloads itself while it is being read (WCAG 2.2.1).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,7 +34,7 @@ pub(super) enum NavItem {
     None,
 }
 
-/// The person who looks at a page: their session, and the time zone that they chose.
+/// The person who views a page: their session, and the time zone that they chose.
 pub(super) struct Viewer {
     pub(super) session: SessionToken,
     pub(super) times: LocalTimes,
@@ -52,17 +53,17 @@ impl FromRequestParts<Site> for Viewer {
 }
 
 impl Viewer {
-    /// The hidden field that shows that a form is ours.
+    /// The hidden field that identifies our forms.
     pub(super) fn token_field(&self) -> Markup {
         html! { input type="hidden" name="token" value=(self.session.form_token()); }
     }
 }
 
-/// The bot that an address names, and the configuration that it is from.
+/// The bot named in an address, and the configuration that it belongs to.
 pub(super) struct TargetBot {
     pub(super) flock: Arc<Flock>,
     pub(super) bot: Arc<Bot>,
-    /// The action that the address names, if any.
+    /// The action named in the address, if any.
     pub(super) action: String,
 }
 
@@ -80,13 +81,13 @@ impl FromRequestParts<Site> for TargetBot {
     }
 }
 
-/// What surrounds the content of a page of the dashboard.
+/// The frame around the content of a dashboard page.
 pub(super) struct DashboardPage<'a> {
     pub(super) title: &'a str,
     /// The relative path from this page to the front page: `./` or `../`.
     pub(super) root: &'a str,
     pub(super) nav: NavItem,
-    /// The bot whose events refresh the page; empty for all bots, `None` if the page stays as it is.
+    /// The bot whose events refresh the page; empty for all bots, `None` if the page is never refreshed.
     pub(super) refreshed_by: Option<&'a str>,
     /// The sign-in that the page shows.
     pub(super) ticket: Option<&'a str>,
@@ -130,7 +131,7 @@ impl DashboardPage<'_> {
         }
     }
 
-    /// The zone of the page's times, and, with a script, the choice of another.
+    /// The time zone of the page and, with the script, a way to choose another.
     fn zone_choice(&self) -> Markup {
         let times = &self.viewer.times;
         let (zone, flock) = (times.name(), times.flock_zone());

@@ -1,5 +1,5 @@
-//! The dashboard: the whole flock at a glance, and what people do about it. Every page here needs a session, which
-//! [`auth`](super::auth) has checked. Pages read the ledger; actions go to the engine as commands.
+//! The dashboard: the state of the whole flock, and people's actions on it. Every page here needs a session,
+//! which [`auth`](super::auth) has checked. Pages read the ledger; actions become commands for the engine.
 
 mod actions;
 mod api;

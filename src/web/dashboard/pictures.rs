@@ -1,5 +1,6 @@
-//! Pictures drawn here as SVG: an avatar from a bot's name, a bar for each of the last days, and how busy each app is in the
-//! coming week. A picture loaded from a network would tell that network who looks at the dashboard, and when.
+//! Pictures drawn as SVG: an avatar from a bot's name, a bar for each of the last days, and the load of each
+//! app in the coming week. A picture loaded from a network would tell that network who views the dashboard,
+//! and when.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,23 +17,23 @@ use crate::web::times::LocalTimes;
 /// Days that have a bar.
 pub(super) const DAYS: usize = 30;
 
-/// The height of the bars, and the distance between them.
+/// The height of the bars, and their distance.
 const BAR_HEIGHT: u64 = 20;
 const BAR_STEP: usize = 3;
 
-/// An hour of the week, with the gap to the next, and the room for labels at the left and above.
+/// The size of an hour in the chart, including the gap, and the margins for labels at the left and the top.
 const CELL: usize = 14;
 const GAP: usize = 2;
 const LEFT: usize = 46;
 const TOP: usize = 14;
 
-/// Background colors on which white letters have a contrast of at least 4.5 to 1.
+/// Background colors against which white letters have a contrast of at least 4.5 to 1.
 const BACKGROUNDS: [&str; 16] = [
     "#a3262a", "#a8440b", "#7d5a00", "#5e6600", "#2f6b1d", "#0a6b4b", "#0b6672", "#0d5f9c", "#3a51b5",
     "#5f43b2", "#7f3a9e", "#9c2c78", "#7a4a3a", "#4a5a66", "#5a4a7a", "#3d5c3a",
 ];
 
-/// The outlines of avatars, 24 wide and high.
+/// The outlines of avatars, 24 units wide and high.
 const SHAPES: [&str; 6] = [
     // A circle, a square with round corners, a hexagon, a leaf, a shield, an octagon.
     "M12 0a12 12 0 1 1 0 24a12 12 0 1 1 0-24z",
@@ -43,7 +44,7 @@ const SHAPES: [&str; 6] = [
     "M7 0h10l7 7v10l-7 7h-10l-7-7v-10z",
 ];
 
-/// What a bot's avatar looks like. It depends on the name alone.
+/// The look of a bot's avatar. It depends only on the name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Avatar {
     shape: usize,
@@ -60,7 +61,7 @@ impl Avatar {
     }
 }
 
-/// The initials of a name of several words, with the final number, or the first letters of a single word.
+/// The initials of a name with several words, with its final number, or the first letters of a single word.
 fn letters(name: &str) -> String {
     let mut words = name.split(['-', '_']).filter(|word| !word.is_empty());
     let (first, last) = (words.next().unwrap_or("·"), words.next_back());
@@ -99,7 +100,7 @@ pub(super) fn days(counts: &[u64]) -> Markup {
     );
     let mut bars = String::new();
     for (at, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
-        // The smallest is still visible.
+        // Even the smallest bar is visible.
         let height = (count * (BAR_HEIGHT - 2)).div_ceil(most.max(1)) + 1;
         // Writing to a string can't fail.
         let _ = write!(bars, "M{} {BAR_HEIGHT}v-{height}", at * BAR_STEP + 1);
@@ -111,7 +112,7 @@ pub(super) fn days(counts: &[u64]) -> Markup {
     }
 }
 
-/// The section of the calendar that shows how busy each app is in the coming week.
+/// The section of the calendar with the load of each app in the coming week.
 pub(super) fn week_loads(groups: &BTreeMap<LimitGroup, Capacity>, times: &LocalTimes) -> Markup {
     html! {
         section.loads aria-labelledby="load" {
@@ -161,7 +162,7 @@ fn load(group: &LimitGroup, week: &Capacity, times: &LocalTimes) -> Markup {
     }
 }
 
-/// Seven rows of 24 hours. All hours of one shade are one path, which keeps the page small.
+/// Seven rows of 24 hours. All hours of the same shade form one path, which keeps the page small.
 fn week_picture(name: &str, week: &Capacity, times: &LocalTimes) -> Markup {
     let most = week.hours.iter().copied().max().unwrap_or(0);
     let mut shades: BTreeMap<&str, String> = BTreeMap::new();
@@ -249,7 +250,7 @@ mod tests {
         ];
         let avatars: HashSet<Avatar> = named.iter().map(|name| Avatar::of(name)).collect();
         assert_eq!(avatars.len(), 41);
-        // They differ not by their letters alone.
+        // Not only their letters differ.
         let drawn: HashSet<(usize, usize)> =
             birds.iter().map(|name| (Avatar::of(name).shape, Avatar::of(name).background)).collect();
         assert!(drawn.len() >= 28, "{} of 96 are used", drawn.len());

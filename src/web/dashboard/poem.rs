@@ -1,4 +1,5 @@
-//! The page of a bot's poem: its lines, which of them are used, which the network would not take, and an editor.
+//! The page of a bot's poem: its lines, which of them are used, which the network would reject, and an
+//! editor.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -25,7 +26,7 @@ use crate::web::response;
 use crate::web::site::Site;
 use crate::web::times::LocalTimes;
 
-/// Lines shown around each difference.
+/// Unchanged lines shown around each difference.
 const CONTEXT: usize = 2;
 /// How long to search for the shortest difference.
 const DIFF_TIMEOUT: Duration = Duration::from_millis(200);
@@ -72,7 +73,7 @@ pub(super) async fn page(State(site): State<Site>, viewer: Viewer, target: Targe
     show(&site, &target, &viewer, edit, &uri).await
 }
 
-/// `POST /bots/{name}/poem`: replaces the file, if it is still the text that the person saw.
+/// `POST /bots/{name}/poem`: replaces the file, if it still has the text that the person saw.
 pub(super) async fn save(
     State(site): State<Site>,
     target: TargetBot,
@@ -166,12 +167,12 @@ fn content(page: &PoemPage<'_>) -> Markup {
     }
 }
 
-/// How the person's text differs from the file, and the choices that they have.
+/// The differences between the person's text and the file, and the choices.
 fn conflict(page: &PoemPage<'_>, edit: &EditResult) -> Markup {
     let (Ok(theirs), Some(mine)) = (&page.text, &edit.unsaved) else { return html! {} };
     html! {
         section.conflict aria-labelledby="difference" {
-            h2 #difference { "What differs" }
+            h2 #difference { "Differences" }
             p.why {
                 span.removed { "− only in the file" } " "
                 span.added { "+ only in your text" }
@@ -191,7 +192,7 @@ fn conflict(page: &PoemPage<'_>, edit: &EditResult) -> Markup {
     }
 }
 
-/// A difference by lines, with some lines around each change.
+/// A line-by-line difference, with some lines around each change.
 fn difference(theirs: &str, mine: &str) -> Markup {
     let ended = |text: &str| format!("{}\n", text.trim_end_matches('\n'));
     let (theirs, mine) = (ended(theirs), ended(mine));
@@ -263,7 +264,7 @@ fn editor(page: &PoemPage<'_>) -> Markup {
                 (page.viewer.token_field())
                 input type="hidden" name="seen" value=(text.mark);
                 label for="text" { "The whole file. A line that begins with # and a space is a comment." }
-                // Browsers ignore a line break right after the tag, so the text has one more.
+                // Browsers ignore a line break right after the tag, so the text gets an extra one.
                 textarea #text name="text" rows="16" spellcheck="false" dir="auto" data-guarded {
                     "\n" (unsaved.unwrap_or(&text.text))
                 }

@@ -1,5 +1,5 @@
-//! Signing a bot in: the page that shows the progress of a sign-in, with its link and its field, and the page to which the
-//! network sends the browser back. The sign-in itself runs in [`enroll`](crate::enroll).
+//! Signing a bot in: the page with the progress of a sign-in, its link and its input field, and the callback
+//! to which the network returns the browser. [`enroll`](crate::enroll) runs the sign-in.
 
 use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, State};
@@ -18,7 +18,7 @@ use crate::web::request;
 use crate::web::response;
 use crate::web::site::Site;
 
-/// The longest line that is accepted: an address with a code has about 300 characters.
+/// The longest accepted line: an address with a code has about 300 characters.
 const MAX_LINE: usize = 16 * 1024;
 
 /// The button on the front page that begins a sign-in.
@@ -185,8 +185,8 @@ fn in_progress(ticket: &str, view: &SignInStatus, viewer: &Viewer) -> Markup {
     }
 }
 
-/// `GET /callback`: the network sends the browser back. The browser need not have a session here: the answer counts only for the
-/// sign-in that it names.
+/// `GET /callback`: the network returns the browser. The browser need not have a session here: the answer
+/// counts only for the sign-in that it names.
 pub(super) async fn callback(
     State(site): State<Site>,
     ConnectInfo(peer): ConnectInfo<Peer>,

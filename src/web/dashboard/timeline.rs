@@ -1,4 +1,4 @@
-//! The timeline: the newest posts of all bots, as they happen.
+//! The timeline: the newest posts of all bots, updated live.
 
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
@@ -13,7 +13,7 @@ use crate::web::posts::{address, posted, posted_at, verse};
 use crate::web::site::Site;
 use crate::web::times::LocalTimes;
 
-/// Posts on the page: a few days of a small flock, the last minutes of a large one.
+/// Posts on the page: a few days of a small flock, or the last minutes of a large one.
 const POSTS_SHOWN: u32 = 60;
 
 /// `GET /timeline`.

@@ -11,9 +11,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry};
 
-/// How late a post is: mostly under a second, at most `max_late`, which is an hour by default.
+/// How late a post is: usually under a second, at most `max_late`, which is an hour by default.
 const LATE_S: [f64; 11] = [0.1, 0.5, 1.0, 2.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0];
-/// How long a network takes: a request times out after 30 seconds.
+/// How long a network takes. A request times out after 30 seconds.
 const CALL_S: [f64; 9] = [0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 /// How long a disk takes.
 const COMMIT_S: [f64; 9] = [0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0, 10.0];
@@ -34,7 +34,7 @@ pub(super) struct OutcomeLabel {
     outcome: &'static str,
 }
 
-/// The label of a counter that is split by outcome.
+/// The label of counters that are split by outcome.
 pub(super) const fn outcome(outcome: &'static str) -> OutcomeLabel {
     OutcomeLabel { outcome }
 }
@@ -174,8 +174,8 @@ impl DaemonMetrics {
     }
 }
 
-/// Metrics of the process, under the names that every Prometheus client uses (Prometheus, "Writing client libraries"). They stay
-/// zero where there is no `/proc`.
+/// Metrics of the process, under the names that every Prometheus client uses (Prometheus, "Writing client
+/// libraries"). They stay zero on systems without `/proc`.
 pub(super) struct ProcessMetrics {
     resident: Gauge,
     descriptors: Gauge,
@@ -197,7 +197,7 @@ impl ProcessMetrics {
             self.resident.set(i64::try_from(kibibytes * 1_024).unwrap_or(i64::MAX));
         }
         if let Ok(open) = this.fd() {
-            // Reading the folder itself takes two of them.
+            // Two of them are used to read the folder itself.
             let count = open.count().saturating_sub(2);
             self.descriptors.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
@@ -220,7 +220,7 @@ impl Register<'_> {
         self.put(name, help, Family::new_with_constructor(constructor))
     }
 
-    /// A counter for each outcome. Each starts at zero, so that it exists before it first counts.
+    /// A counter for each outcome. Each starts at zero, so that it exists before its first increment.
     fn all<const N: usize>(
         &mut self,
         name: &str,
@@ -239,7 +239,7 @@ mod tests {
 
     use super::*;
 
-    /// The reference is counted by hand: what other tests open meanwhile is a few of many.
+    /// The expected number is counted separately, with a tolerance: other tests open files meanwhile.
     #[test]
     fn memory_and_open_files_are_those_that_the_system_counts() {
         let held: Vec<_> = (0..200).map(|_| fs::File::open("/dev/null").unwrap()).collect();

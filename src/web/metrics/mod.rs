@@ -1,8 +1,8 @@
 //! `/metrics`: numbers about a running flock, for Prometheus.
 //!
-//! Counters follow the events ([`Metrics::on_event`]); gauges are set for each scrape ([`Metrics::text`]). Names and labels are in
-//! `families`. Labels have few values, however large the flock: networks, states, apps. Bots have a label only if they are among
-//! the [`NAMED_BOTS`] with the fewest lines left.
+//! Counters follow the events ([`Metrics::on_event`]); gauges are set for each scrape ([`Metrics::text`]).
+//! Names and labels are defined in `families`. Labels have few values, however large the flock: networks,
+//! states, apps. Only the [`NAMED_BOTS`] with the fewest lines left have a label of their own.
 
 mod families;
 
@@ -38,7 +38,7 @@ pub struct Metrics {
     registry: Registry,
     /// Dropped log lines.
     log_dropped: Arc<AtomicU64>,
-    /// Held while the gauges are set and read, so that scrapes do not mix.
+    /// Held while the gauges are set and read, so that concurrent scrapes do not mix.
     scraping: Mutex<()>,
 }
 
@@ -114,7 +114,7 @@ impl Metrics {
         self.flock.posts.get_or_create(&of).inc();
     }
 
-    /// A post of a slot also counts how late it was: from when it was due until the first request.
+    /// Also records how late the post of a slot was: the time from its due time until the first request.
     fn posted(&self, post: &Post) {
         self.ended(post, "posted");
         if let (Some(_), Some(sent_at)) = (post.slot, post.sent_at) {
@@ -178,7 +178,7 @@ fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// An instant as Prometheus wants it: seconds since 1970.
+/// An instant in Prometheus's format: seconds since 1970.
 fn seconds(at: DateTime<Utc>) -> f64 {
     at.timestamp() as f64
 }

@@ -35,7 +35,8 @@ const CLOSE: &str = "Connection: close\r\n\r\n";
 #[tokio::test]
 async fn http_2_is_not_spoken() {
     let served = served(vec![], vec![]).await;
-    // The preface, settings with an empty window, and a ping: an HTTP/2 server would answer with its settings.
+    // The preface, settings with an empty window, and a ping. An HTTP/2 server would answer with its
+    // settings.
     let settings = b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00";
     let ping = b"\x00\x00\x08\x06\x00\x00\x00\x00\x00flockd?!";
     let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
@@ -104,7 +105,7 @@ async fn an_ambiguous_request_is_one_request_or_none() {
         assert!(answers.starts_with("HTTP/1.1 400"), "{framing:?}: {answers}");
         assert_eq!(answers.matches("HTTP/1.1 ").count(), 1, "{framing:?}: {answers}");
     }
-    // With both headers the chunks count (RFC 9112, 6.3), and what follows them is the next request.
+    // With both headers, the chunks count (RFC 9112, 6.3), and what follows them is the next request.
     for both in [
         "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n",
         "Transfer-Encoding: chunked\r\nContent-Length: 6\r\n",

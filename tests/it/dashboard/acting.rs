@@ -64,7 +64,7 @@ async fn a_line_is_passed_over_and_let_come() {
     assert_eq!(shown().await, before[1]["text"].as_str().unwrap());
     assert_eq!(coming()[0]["text"], before[1]["text"]);
     visit.browser.is_accessible().await;
-    visit.browser.press("Let it come").await;
+    visit.browser.press("Put it back").await;
     visit.browser.sees("emily no longer passes over").await;
     assert_eq!(coming(), before);
 }
@@ -101,7 +101,7 @@ async fn a_poem_is_edited_and_never_over_anothers_edit() {
     visit.browser.write("#text", "mine once more").await;
     visit.folder.write("walt.txt", b"theirs once more\n");
     visit.browser.press("Save").await;
-    visit.browser.sees("What differs").await;
+    visit.browser.sees("Differences").await;
     visit.browser.write("#text", "theirs once more\nmine once more").await;
     visit.browser.press("Save").await;
     visit.browser.sees("Saved. The next slot uses the new version.").await;
