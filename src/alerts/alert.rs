@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_alone_says_who_what_and_why() {
+    fn the_text_alone_is_enough() {
         let event = Event::Released(post(State::Released, Some(Cause::Flood), "60 posts in sixty minutes"));
         let body: serde_json::Value = serde_json::from_str(&of(&event).unwrap().json()).unwrap();
         let expect = json!({

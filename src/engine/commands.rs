@@ -139,7 +139,7 @@ async fn history(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError
     // again.
     let record = engine.bot_record(&bound, engine.clock.now()).await?;
     if let Some(open) = &record.open {
-        return Ok(in_the_way(open));
+        return Ok(blocked_by(open));
     }
     let run = BotRun { engine, bound: &bound, record: &record };
     let AccountHistory { seen, found, missing } = match reconcile::history(&run).await? {
@@ -182,9 +182,9 @@ async fn post(
         return Ok(refused(problem.to_string()));
     }
     if let Some(open) = &record.open {
-        return Ok(in_the_way(open));
+        return Ok(blocked_by(open));
     }
-    if let Some(reason) = keeps_lines(&record, bot).filter(|_| text.is_none()) {
+    if let Some(reason) = blocks_lines(&record, bot).filter(|_| text.is_none()) {
         return Ok(refused(reason));
     }
     let occasion = Occasion { id: command.id, slot: None, due_at: now, missed: 0, text };
@@ -200,7 +200,7 @@ async fn post(
 }
 
 /// Why no line of the bot's poem may be posted by hand, if so. A given text may always be posted.
-fn keeps_lines(record: &BotRecord, bot: &str) -> Option<Message> {
+fn blocks_lines(record: &BotRecord, bot: &str) -> Option<Message> {
     if record.reconciliation.is_some() {
         let why =
             format!("the ledger was restored from a backup, and {bot} has yet to read what it posted since");
@@ -314,7 +314,7 @@ fn refused(message: impl Into<Message>) -> CommandResult {
     CommandResult::refused(message)
 }
 
-fn in_the_way(open: &Post) -> CommandResult {
+fn blocked_by(open: &Post) -> CommandResult {
     let (id, state, bot) = (open.id, open.state, &open.bot);
     let message = Message::from(format!("{bot} has an open post"))
         .remedy(format!(", {id}"), "")

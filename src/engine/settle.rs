@@ -27,7 +27,7 @@ pub(super) async fn settle_unknown(run: &BotRun<'_>, post: Post) -> Result<Wake,
         return Ok(None);
     }
     let now = engine.clock.now();
-    let Some(at) = next_look(bound, &post) else { return Ok(None) };
+    let Some(at) = next_probe(bound, &post) else { return Ok(None) };
     // If the clock was set back, the last probe seems to be in the future: then the next one is due.
     if at > now && post.moved_at <= now && !mended(record, &post) {
         return Ok(Some(at));
@@ -39,7 +39,7 @@ pub(super) async fn settle_unknown(run: &BotRun<'_>, post: Post) -> Result<Wake,
         }
         Ok(ProbeResult::Absent) => not_posted(run, &post, not_there(&post)),
         Ok(ProbeResult::Unavailable(why)) => by_policy(bound, &why),
-        Err(NotReady::Rejection(rejection)) => not_now(engine, &post, &rejection),
+        Err(NotReady::Rejection(rejection)) => unavailable(engine, &post, &rejection),
         Err(NotReady::Store(error)) => return Err(error),
     };
     settle_by(run, &post, &step).await
@@ -55,7 +55,7 @@ async fn recognised(
         return Ok(Some(there(seen)));
     }
     // A certain match may still appear, so only the last probe acts on a possible one.
-    if made(post) + 1 < run.bound.network.probe_delays().len() {
+    if probes_made(post) + 1 < run.bound.network.probe_delays().len() {
         return Ok(None);
     }
     Ok(ours(run.engine, post, maybe).await?.map(|seen| doubtful(run.bound, post, &seen)))
@@ -67,7 +67,9 @@ async fn probed(run: &BotRun<'_>, post: &Post, found: Option<Move>, cost: u32) -
     let why = Why::new(Cause::Silence, "no answer came, and it is not on the account so far: looking again");
     let look = Move::Look { why, counts: true, retry_at: None, cost };
     match found {
-        None if made(post) + 1 < run.bound.network.probe_delays().len() => settle_by(run, post, &look).await,
+        None if probes_made(post) + 1 < run.bound.network.probe_delays().len() => {
+            settle_by(run, post, &look).await
+        }
         found => {
             // The request is charged in any case.
             run.engine.store.advance(post.id, &look, run.engine.clock.now()).await?;
@@ -83,20 +85,20 @@ async fn settle_by(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Wake, S
     let post = engine.store.advance(post.id, step, engine.clock.now()).await?;
     if post.state == State::Unknown {
         engine.events.emit(&Event::Looked(post.clone()));
-        return Ok(next_look(bound, &post));
+        return Ok(next_probe(bound, &post));
     }
     engine.announced(post);
     Ok(Some(engine.clock.now()))
 }
 
 /// When to probe for a post; `None` if a person must settle it.
-fn next_look(bound: &BoundBot, post: &Post) -> Wake {
+fn next_probe(bound: &BoundBot, post: &Post) -> Wake {
     if post.cause == Some(Cause::Ask) && bound.bot.on_unknown == OnUnknown::Ask {
         return None;
     }
     let looks = bound.network.probe_delays();
     // The configuration may have allowed more probes when the last one was made.
-    let pause = looks.get(made(post)).or(looks.last()).copied().unwrap_or_default();
+    let pause = looks.get(probes_made(post)).or(looks.last()).copied().unwrap_or_default();
     let at = post.moved_at + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX);
     Some(post.retry_at.map_or(at, |asked| asked.max(at)))
 }
@@ -108,7 +110,7 @@ pub(super) fn mended(record: &BotRecord, post: &Post) -> bool {
 }
 
 /// How many probes were made for a post.
-fn made(post: &Post) -> usize {
+fn probes_made(post: &Post) -> usize {
     usize::try_from(post.looks).unwrap_or(usize::MAX)
 }
 
@@ -170,7 +172,7 @@ fn doubtful(bound: &BoundBot, post: &Post, seen: &RemotePost) -> Move {
 }
 
 /// The network can't be probed now: retry when it says, or after as long again as the post has waited so far.
-fn not_now(engine: &Engine, post: &Post, rejection: &Rejection) -> Move {
+fn unavailable(engine: &Engine, post: &Post, rejection: &Rejection) -> Move {
     let now = engine.clock.now();
     let since = post.settled_at.unwrap_or(post.moved_at);
     let retry_at = limits::backoff(since, now, &mut *engine.rng()).max(rejection.retry_at.unwrap_or(now));

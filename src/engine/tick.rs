@@ -12,7 +12,7 @@ use crate::store::StoreError;
 use crate::store::health_state::{CLOCK_TOLERANCE, clock_was_ahead};
 
 /// How long to wait for the post of another process that took the slot first.
-const MOMENT: TimeDelta = TimeDelta::seconds(1);
+const RACE_PAUSE: TimeDelta = TimeDelta::seconds(1);
 
 /// Does whatever is due for a bot.
 pub(super) async fn tick(engine: &Engine, bound: &BoundBot) -> Result<Wake, StoreError> {
@@ -88,7 +88,7 @@ async fn after_slot(
         Attempted::Later(at) => Ok(Some(at)),
         Attempted::Elsewhere => {
             engine.store.advance_last_slot(&bound.bot.name, slot, 0).await?;
-            Ok(Some(engine.clock.now() + MOMENT))
+            Ok(Some(engine.clock.now() + RACE_PAUSE))
         }
     }
 }
@@ -118,7 +118,7 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
             engine.advance(&post, &Move::Release(attempt::too_late(&post))).await?
         }
         State::Planned if record.paused.is_some() => {
-            return Ok(Some(due::deadline(&bound.bot, post.due_at) + MOMENT));
+            return Ok(Some(due::deadline(&bound.bot, post.due_at) + RACE_PAUSE));
         }
         State::Planned
             if post.retry_at.is_some_and(|at| at > now && post.moved_at <= now + CLOCK_TOLERANCE)

@@ -101,7 +101,7 @@ impl TokenManager {
     /// The tokens for a bot's next request, renewed if they have expired.
     pub async fn tokens(&self, bound: &BoundBot) -> Result<SessionTokens, NotReady> {
         let current = self.stored(bound).await?;
-        if current.renewable() && self.runs_out(current.tokens.as_ref()) {
+        if current.renewable() && self.expires_soon(current.tokens.as_ref()) {
             return self.renew(bound, &current).await;
         }
         Ok(current)
@@ -284,7 +284,7 @@ impl TokenManager {
         Err(Rejection { why: Why::new(why.cause, reason), ..rejection }.into())
     }
 
-    fn runs_out(&self, tokens: Option<&Tokens>) -> bool {
+    fn expires_soon(&self, tokens: Option<&Tokens>) -> bool {
         let end: Option<DateTime<Utc>> = match tokens {
             Some(Tokens::OAuth2 { expires_at, .. }) => *expires_at,
             _ => None,
@@ -351,7 +351,7 @@ pub(super) async fn ready_to_post(
     known: Option<&Account>,
 ) -> Result<LiveSession, NotReady> {
     request(run, known, |ready| async {
-        alone(run, &ready).await?;
+        require_sole_owner(run, &ready).await?;
         Ok(ready)
     })
     .await
@@ -365,7 +365,7 @@ pub(super) async fn ready_to_send(
 ) -> Result<(LiveSession, Option<String>), NotReady> {
     let Intent { id, text, planned_at } = *intent;
     request(run, known, |ready| async move {
-        alone(run, &ready).await?;
+        require_sole_owner(run, &ready).await?;
         let record = run.bound.network.compose(id, text, planned_at, &ready.session).await?;
         Ok((ready, record))
     })
@@ -376,13 +376,13 @@ pub(super) async fn ready_to_send(
 pub(super) async fn renewed(run: &BotRun<'_>, ready: &LiveSession) -> Result<LiveSession, NotReady> {
     let current = run.engine.tokens.renew(run.bound, &ready.tokens).await?;
     let ready = prepared(run, ready.session.account.as_ref(), current).await?;
-    alone(run, &ready).await?;
+    require_sole_owner(run, &ready).await?;
     Ok(ready)
 }
 
 /// Makes sure that no other bot of the flock had the account first: two bots on one account would post every
 /// line twice.
-async fn alone(run: &BotRun<'_>, ready: &LiveSession) -> Result<(), NotReady> {
+async fn require_sole_owner(run: &BotRun<'_>, ready: &LiveSession) -> Result<(), NotReady> {
     let BotRun { engine, bound, .. } = *run;
     let Some(account) = ready.session.account.as_ref().filter(|_| bound.network.requires_auth()) else {
         return Ok(());

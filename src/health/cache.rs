@@ -27,7 +27,7 @@ const FRESH: Duration = Duration::from_secs(1);
 const SHARE: u32 = 20;
 /// Requests do not wait longer than this for a snapshot if an older one exists; the next request gets the new
 /// one.
-const PATIENCE: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(1);
 /// How many overdue bots get their reason listed. If the whole flock is overdue, the individual reasons
 /// matter less.
 const EXPLAINED: usize = 100;
@@ -215,7 +215,7 @@ impl HealthCache {
         match &counted.last {
             Some(last) if self.is_fresh(last.done, FRESH.max(last.took * SHARE)) => return Ok(last.clone()),
             Some(last) if counted.under_way => return Ok(last.clone()),
-            Some(last) if last.took > PATIENCE => {
+            Some(last) if last.took > MAX_WAIT => {
                 let (last, health_cache) = (last.clone(), self.clone());
                 counted.under_way = true;
                 tokio::spawn(async move { health_cache.recount().await });

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_proxy_carries_what_is_for_others() {
+    async fn a_proxy_is_used_for_other_hosts() {
         for name in ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
             let (proxy, asked) = server();
             let environment = environment(&[(name, &format!("http://me:hush@{proxy}"))]);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_proxy_carries_what_stays_on_this_machine() {
+    async fn loopback_requests_bypass_proxies() {
         // Nothing listens at port 1.
         for none in ["", "example.org"] {
             let variables =
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_proxy_is_obeyed_for_others() {
+    async fn no_proxy_is_honored() {
         let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
         proxy.set_nonblocking(true).unwrap();
         let address = proxy.local_addr().unwrap().to_string();
@@ -198,13 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn a_programs_caller_names_no_proxy() {
+    fn a_cgi_request_sets_no_proxy() {
         let environment = environment(&[("HTTP_PROXY", "http://evil.test"), ("REQUEST_METHOD", "GET")]);
         assert!(environment.proxies().is_empty());
     }
 
     #[test]
-    fn what_has_no_effect_is_said_without_a_password() {
+    fn ineffective_settings_are_reported_without_passwords() {
         let variables = [
             ("HTTP_PROXY", "socks5://me:hush@proxy.test"),
             ("HTTPS_PROXY", "http://me:hush@"),
@@ -224,7 +224,7 @@ mod tests {
 
     /// None of these may prevent the daemon from starting: the built-in certificates remain.
     #[test]
-    fn a_bundle_without_certificates_is_said_and_stops_nothing() {
+    fn an_empty_bundle_is_reported_and_harmless() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, bytes: &[u8]| {
             fs::write(folder.path().join(name), bytes).unwrap();

@@ -153,7 +153,7 @@ pub fn explain(error: &reqwest::Error) -> String {
         cause = Some(deeper);
     }
     // Only the outermost error prints the URL.
-    cause.map_or_else(|| "the request could not be made".to_owned(), |cause| plainly(&cause.to_string()))
+    cause.map_or_else(|| "the request could not be made".to_owned(), |cause| explain_tls(&cause.to_string()))
 }
 
 /// TLS errors: phrases of the library, and explanations for people.
@@ -173,7 +173,7 @@ const TLS_PROBLEMS: [(&[&str], &str); 6] = [
 ];
 
 /// The library's message, or an explanation if a person can fix the problem.
-fn plainly(heard: &str) -> String {
+fn explain_tls(heard: &str) -> String {
     let known = TLS_PROBLEMS.iter().find(|(signs, _)| signs.iter().any(|sign| heard.contains(sign)));
     known.map_or_else(|| words(heard), |(_, meaning)| (*meaning).to_owned())
 }
@@ -204,7 +204,7 @@ pub fn words(text: &str) -> String {
 
 /// The same without a length limit, for texts that are compared as a whole.
 pub fn one_line(text: &str) -> String {
-    let visible: String = text.chars().map(|c| if hides(c) { ' ' } else { c }).collect();
+    let visible: String = text.chars().map(|c| if is_unprintable(c) { ' ' } else { c }).collect();
     let mut line = String::new();
     for word in visible.split_whitespace() {
         if !line.is_empty() {
@@ -216,7 +216,7 @@ pub fn one_line(text: &str) -> String {
 }
 
 /// Whether a character could break the line, control a terminal or change the reading direction.
-fn hides(c: char) -> bool {
+fn is_unprintable(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
@@ -234,14 +234,14 @@ mod tests {
     }
 
     #[test]
-    fn our_secrets_are_hidden_as_they_are_and_as_a_form_has_them() {
+    fn secrets_are_hidden_verbatim_and_form_encoded() {
         let (secret, short) = (Secret::new("a+b/c&d=%~"), Secret::new("word"));
         let echo = "word=a+b/c&d=%~&again=a%2Bb%2Fc%26d%3D%25%7E";
         assert_eq!(without(echo, &[&secret, &short]), "word=[hidden]&again=[hidden]");
     }
 
     #[test]
-    fn of_an_address_only_the_last_word_is_shown() {
+    fn only_the_last_segment_of_a_url_is_logged() {
         let url = Url::parse("http://me:hush@proxy.test/hush/2/tweets?key=hush#hush").unwrap();
         assert_eq!((url.host_str(), call(&url)), (Some("proxy.test"), "tweets"));
         assert_eq!(call(&Url::parse("http://proxy.test").unwrap()), "");

@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn json_is_what_is_announced_as_json() {
+    fn only_announced_json_counts() {
         for kind in ["application/json", "Application/JSON; charset=utf-8", "application/problem+json"] {
             assert!(object(&headers(kind), b"{}").is_some(), "{kind}");
         }
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_no_plain_success() {
+    fn an_html_page_is_not_a_plain_success() {
         let (json, html) = (headers("application/json"), headers("text/html"));
         assert!(is_plain_success(200, &json, b"{}") && is_plain_success(204, &HeaderMap::new(), b""));
         assert!(is_plain_success(200, &html, b" \n"), "an empty body counts, whatever its type");

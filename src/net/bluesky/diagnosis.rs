@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_limit_that_is_used_up_holds_whom_it_concerns() {
+    fn an_exhausted_limit_holds_its_scope() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let of = |left: &str, reset: &str, policy: &str| {
             let headers =

@@ -156,7 +156,7 @@ fn is_label(label: &str) -> bool {
 /// A link without the surrounding punctuation, but never shorter than `least` bytes.
 fn trimmed(link: &str, least: usize) -> &str {
     let mut link = link;
-    while let Some(last) = link[least..].chars().next_back().filter(|last| is_left_out(link, *last)) {
+    while let Some(last) = link[least..].chars().next_back().filter(|last| is_trailing(link, *last)) {
         link = &link[..link.len() - last.len_utf8()];
     }
     link
@@ -164,7 +164,7 @@ fn trimmed(link: &str, least: usize) -> &str {
 
 /// Whether the last character does not belong to a link: punctuation, a quotation mark, an invisible
 /// character, or a bracket that the link does not open.
-fn is_left_out(link: &str, last: char) -> bool {
+fn is_trailing(link: &str, last: char) -> bool {
     let count = |kind| link.chars().filter(|c| category(*c) == kind).count();
     match category(last) {
         _ if last.is_ascii() && LINK_STOPS.contains(last) => true,
@@ -209,10 +209,11 @@ fn hashtag_at_start(word: &str) -> FoundFacet {
     // With a combining character, the sign is a different character, such as the keycap emoji.
     let sign = graphemes.next().filter(|first| matches!(*first, "#" | "＃"))?;
     // Within a grapheme, invisible characters have a meaning: they join emoji, and letters.
-    let length: usize = graphemes.take_while(|next| !next.starts_with(is_unseen)).map(str::len).sum();
-    let tag = word[sign.len()..sign.len() + length].trim_end_matches(|c| is_punctuation(c) || is_unseen(c));
+    let length: usize = graphemes.take_while(|next| !next.starts_with(is_invisible)).map(str::len).sum();
+    let tag =
+        word[sign.len()..sign.len() + length].trim_end_matches(|c| is_punctuation(c) || is_invisible(c));
     let fits = tag.len() <= TAG_BYTES_MAX && tag.graphemes(true).count() <= TAG_GRAPHEMES_MAX;
-    (fits && tag.contains(is_meant)).then(|| (sign.len() + tag.len(), Feature::Tag(tag.to_owned())))
+    (fits && tag.contains(makes_hashtag)).then(|| (sign.len() + tag.len(), Feature::Tag(tag.to_owned())))
 }
 
 /// The cashtag at the start of a word: a `$` and a ticker symbol. It becomes a hashtag in capitals, including
@@ -227,9 +228,9 @@ fn cashtag_at_start(word: &str) -> FoundFacet {
 }
 
 /// Whether a character makes a word a hashtag: `#1` and `#!` are not hashtags.
-fn is_meant(c: char) -> bool {
+fn makes_hashtag(c: char) -> bool {
     let is_digit = category(c) == GeneralCategory::DecimalNumber;
-    !is_digit && !is_punctuation(c) && !is_unseen(c) && c != '\u{FE0F}'
+    !is_digit && !is_punctuation(c) && !is_invisible(c) && c != '\u{FE0F}'
 }
 
 fn is_punctuation(c: char) -> bool {
@@ -241,6 +242,6 @@ fn category(c: char) -> GeneralCategory {
 }
 
 /// Characters without width, which end a hashtag like a space.
-fn is_unseen(c: char) -> bool {
+fn is_invisible(c: char) -> bool {
     matches!(c, '\u{AD}' | '\u{2060}' | '\u{200B}'..='\u{200D}' | '\u{20E2}')
 }

@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_did_is_nothing_else_in_a_url() {
+    fn a_did_is_safe_in_a_url() {
         assert!(is_did("did:plc:z72i7hdynmk6r22z27h6tvur") && is_did("did:web:localhost%3A2583"));
         for no in [
             "did:plc:a/b",

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_have_put_there_stays() {
+    fn other_fields_stay() {
         let before = json!({
             "$type": "app.bsky.actor.profile",
             "displayName": "Walt",
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_that_are_none_are_made_anew() {
+    fn invalid_labels_are_replaced() {
         for labels in [json!(null), json!("bot"), json!({ "values": 1 })] {
             let record = changed(Some(json!({ "labels": labels })), &Profile::default(), None);
             assert!(is_automated(&record) && record["labels"]["$type"] == SELF_LABELS, "{record}");
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_known_before() {
+    fn too_long_texts_are_refused_in_advance() {
         let flags = "🇩🇪".repeat(64);
         assert_eq!(unfit(&profile(Some(&flags), Some(&"ü".repeat(256)))), None);
         assert!(

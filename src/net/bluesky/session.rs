@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_password_that_was_not_accepted_is_not_shown_again() {
+    fn a_rejected_password_is_not_sent_again() {
         let (logins, dead) = (Logins::default(), Secret::new("refresh"));
         let rejection = Rejection::unanswered(Why::new(Cause::SignIn, "no"));
         logins.refuse(&dead, &rejection);

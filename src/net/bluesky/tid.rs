@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_stand_for_what_the_specification_says() {
+    fn digits_match_the_specification() {
         assert_eq!(written(0), "2222222222222");
         assert_eq!(written(31), "222222222222z");
         assert_eq!(written(32), "2222222222232");
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_says_when_it_was_made() {
+    fn a_key_contains_its_time() {
         let at = time_of(&of(id(1_795_176_000_123, [0; 10]))).unwrap();
         assert_eq!(at.timestamp_millis(), 1_795_176_000_123);
         for no in ["", "self", "3n2qgwebs222", "3n2qgwebs22222", "3n2qgwebs22_1", "3N2QGWEBS2222"] {

@@ -61,7 +61,7 @@ impl Mastodon {
     /// The app of a token, if the server reports it.
     pub(super) async fn app_of(&self, tokens: &Tokens) -> Option<Value> {
         let mut request = self.request(tokens, Method::GET, "/api/v1/apps/verify_credentials").ok()?;
-        *request.timeout_mut() = Some(super::IN_PASSING);
+        *request.timeout_mut() = Some(super::OPTIONAL_TIMEOUT);
         self.ask(request, tokens).await.ok().filter(ApiResponse::succeeded)?.json()
     }
 

@@ -49,7 +49,7 @@ impl Mastodon {
         let before = known.into_iter().flat_map(|known| &known.redirects);
         let more: Vec<String> = before.filter(|known| !redirects.contains(known)).cloned().collect();
         redirects.extend(more);
-        let client = self.registered_anew(&redirects).await?;
+        let client = self.register_again(&redirects).await?;
         Ok(Some(Registration { server: self.app.api_url.clone(), client, redirects }))
     }
 
@@ -139,7 +139,7 @@ impl Mastodon {
     }
 
     /// Registers the app. All addresses go into one field, one per line, which every server accepts.
-    async fn registered_anew(&self, redirects: &[String]) -> Result<Client, Rejection> {
+    async fn register_again(&self, redirects: &[String]) -> Result<Client, Rejection> {
         let (redirects, scopes) = (redirects.join("\n"), SCOPES.join(" "));
         let pairs = [("client_name", NAME), ("redirect_uris", &redirects), ("scopes", &scopes)];
         let form = Serializer::new(String::new()).extend_pairs(pairs).finish();
@@ -187,7 +187,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_app_is_known_by_id_and_secret() {
+    fn an_app_needs_an_id_and_a_secret() {
         let read = client(&json!({"client_id": "a", "client_secret": "b", "more": 1})).unwrap();
         assert_eq!((&*read.id, read.secret.unwrap().expose()), ("a", "b"));
         for bad in [json!({}), json!({"client_id": "a"}), json!({"client_id": "a b", "client_secret": "c"})] {

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_servers_write_is_read() {
+    fn html_of_servers_is_read() {
         for (html, text) in [
             ("<p>one</p>", "one"),
             ("<p>two<br />lines<br>here<br/>now</p>", "two\nlines\nhere\nnow"),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn what_markdown_became_is_told_from_plain_text() {
+    fn rendered_markdown_is_recognized() {
         for plain in [
             "",
             "plain <3",
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_html_is_text() {
+    fn broken_html_is_text() {
         for text in [
             "a < b",
             "1 <3",
@@ -156,12 +156,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_html_is_too_odd(html in "\\PC*|[<>&;/#a-z\"'= !-]*") {
+        fn any_html_is_accepted(html in "\\PC*|[<>&;/#a-z\"'= !-]*") {
             prop_assert!(text_of(&html).len() <= html.len().max(1));
         }
 
         #[test]
-        fn what_is_escaped_comes_back(text in "\\PC*") {
+        fn escapes_round_trip(text in "\\PC*") {
             let escaped = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
             prop_assert_eq!(text_of(&format!("<p>{escaped}</p>")), text.trim());
         }

@@ -54,8 +54,10 @@ impl Mastodon {
 
     /// Makes a request without a token, on which nothing depends.
     pub(super) async fn ask_openly(&self, path: &str) -> Result<ApiResponse, Rejection> {
-        let request =
-            self.http.request(Method::GET, format!("{}{path}", self.app.api_url)).timeout(super::IN_PASSING);
+        let request = self
+            .http
+            .request(Method::GET, format!("{}{path}", self.app.api_url))
+            .timeout(super::OPTIONAL_TIMEOUT);
         self.ask_hiding(request.build().map_err(|_| Rejection::no_url())?, &[]).await
     }
 }
@@ -156,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_mastodon_counts_links_as_they_stand() {
+    fn other_servers_count_links_in_full() {
         let statuses = json!({"max_characters": 5_000, "characters_reserved_per_url": 25});
         let per_url = |version: Value, source: Value| {
             let server = json!({
@@ -190,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_server_is_none() {
+    fn invalid_answers_are_ignored() {
         for value in [json!({}), json!([]), json!({"uri": 1}), json!("text"), json!({"message": "Not Found"})]
         {
             assert_eq!(read(&value), None, "{value}");

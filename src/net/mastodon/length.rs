@@ -219,14 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_link_or_not_counts_the_more() {
+    fn a_doubtful_link_has_the_larger_count() {
         assert_eq!(long("http://a.invalidtld"), 23);
         let host = format!("http://{}.invalidtld", "a".repeat(40));
         assert_eq!(long(&host), host.len());
     }
 
     #[test]
-    fn of_a_mention_the_server_does_not_count() {
+    fn the_domain_of_a_mention_does_not_count() {
         for (text, count) in [
             ("@walt", 5),
             ("@walt@example.org", 5),
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_instead_counts() {
+    fn the_content_warning_counts() {
         assert_eq!(length("abc", "Gedicht 🇩🇪", PER_URL), 12);
         assert!(check(&"a".repeat(490), Some("ten more.."), USUAL).is_ok());
         let error = check(&"a".repeat(491), Some("ten more.."), USUAL).unwrap_err();
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_to_see_is_no_text() {
+    fn invisible_text_is_empty() {
         for blank in ["", " ", "\n\t\u{3000}"] {
             assert!(
                 matches!(check(blank, Some("something"), USUAL), Err(TextError::Blank { .. })),

@@ -51,7 +51,7 @@ const URL_MAX: usize = 2_048;
 pub const SCOPES: &[&str] = &["read:accounts", "read:statuses", "write:statuses", "write:accounts"];
 
 /// The timeout of optional requests, such as whether a status is shown.
-const IN_PASSING: Duration = Duration::from_secs(10);
+const OPTIONAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The header by which a server recognizes a repeated request (docs.joinmastodon.org, "statuses").
 const KEY: &str = "idempotency-key";
@@ -228,7 +228,7 @@ impl Mastodon {
     /// the request fails, there is no note.
     async fn unshown(&self, tokens: &Tokens, id: &str) -> Option<String> {
         let mut request = self.request(tokens, Method::GET, &format!("/api/v1/statuses/{id}")).ok()?;
-        *request.timeout_mut() = Some(IN_PASSING);
+        *request.timeout_mut() = Some(OPTIONAL_TIMEOUT);
         let response = self.ask(request, tokens).await.ok()?;
         response.is_not_there().then(|| {
             "the server accepted it but does not show it: look at the account, as a spam filter may have dropped it"
@@ -255,7 +255,7 @@ impl Mastodon {
     async fn forbidden(&self, response: &ApiResponse, tokens: &Tokens) -> Rejection {
         let who = async {
             let mut request = self.request(tokens, Method::GET, account::WHO_AM_I)?;
-            *request.timeout_mut() = Some(IN_PASSING);
+            *request.timeout_mut() = Some(OPTIONAL_TIMEOUT);
             self.ask(request, tokens).await
         };
         let diagnosis = match who.await {

@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_known_again_as_servers_show_it() {
+    fn a_text_is_recognized_as_servers_show_it() {
         for (ours, theirs) in [
             ("one", "one"),
             ("cafe\u{301}  noir\n", "caf\u{e9} noir"),
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_rendered_in_another_way_is_like_it() {
+    fn a_text_rendered_differently_is_similar() {
         for (ours, theirs) in [
             ("One *two* three", "one two three"),
             ("one two", "one :two:"),
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn another_text_is_another() {
+    fn different_texts_differ() {
         for (ours, theirs) in [
             ("one", "two"),
             ("one", "one two"),

@@ -52,7 +52,7 @@ impl Mastodon {
         let early = early.into_iter().map(|one| one.post).filter(|one| is_same(ours, &one.text));
         let (same, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| is_same(ours, &one.post.text));
         let mut posts: Vec<RemotePost> = same.into_iter().map(|status| status.post).collect();
-        let like: Vec<_> = others.into_iter().filter(|one| is_worth_asking(ours, &one.post.text)).collect();
+        let like: Vec<_> = others.into_iter().filter(|one| needs_source(ours, &one.post.text)).collect();
         let marked_up = like.iter().filter(|one| one.is_marked_up).count();
         if posts.is_empty() && marked_up > SOURCES_OF_A_PROBE {
             let why = too_many(SOURCES_OF_A_PROBE, "that may be this one");
@@ -81,7 +81,7 @@ impl Mastodon {
         // The HTML of a status without markup probably equals its source, so it is checked last.
         like.sort_by_key(|one| !one.is_marked_up);
         for Status { post: one, .. } in like.into_iter().take(SOURCES_OF_A_PROBE) {
-            match self.source_if_told(tokens, &one.remote_id).await {
+            match self.source_if_available(tokens, &one.remote_id).await {
                 // Some servers alter even the source.
                 Some(text) if is_same(ours, &text) => same.push(RemotePost { text, ..one }),
                 Some(text) => unsure.extend(is_changed(ours, &text).then_some(RemotePost { text, ..one })),
@@ -114,7 +114,7 @@ impl Mastodon {
 
     /// The source of a status; `None` if the server does not provide it, or fails twice. Then the HTML has to
     /// suffice, and the sources of the other statuses still count.
-    async fn source_if_told(&self, tokens: &Tokens, id: &str) -> Option<String> {
+    async fn source_if_available(&self, tokens: &Tokens, id: &str) -> Option<String> {
         match self.source(tokens, id).await {
             Ok(source) => source,
             Err(_) => self.source(tokens, id).await.ok().flatten(),
@@ -247,7 +247,7 @@ impl PageSource for StatusPages<'_> {
 }
 
 /// Whether to fetch the source of a status.
-fn is_worth_asking(ours: &str, shown: &str) -> bool {
+fn needs_source(ours: &str, shown: &str) -> bool {
     is_like(ours, shown) || text_match::of(ours, shown) != TextMatch::None
 }
 

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn of_many_who_make_it_at_once_all_have_one_key() {
+    fn concurrent_creators_share_one_key() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flock.key");
         let start = std::sync::Barrier::new(16);
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_key_file_is_said_and_left_alone() {
+    fn an_invalid_key_file_is_reported_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flock.key");
         let content: [&[u8]; 4] = [b"", b"sesame", b"\xff\xfe", &[b'0'; 9_000]];
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn one_at_a_time_changes_a_key() {
+    fn key_changes_are_exclusive() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("flock.key");
         let locked = lock(&path).unwrap();

@@ -91,9 +91,9 @@ impl Vault {
     /// The tokens of a bot.
     pub async fn tokens(&self, bot: &BotName) -> Result<StoredTokens, VaultError> {
         let credential = self.store.credential(bot).await?;
-        match self.open_envelope(bot, &credential) {
+        match self.open_row(bot, &credential) {
             // The key may have changed after the ledger was read.
-            Err(VaultError::Key(_)) => self.open_envelope(bot, &self.store.credential(bot).await?),
+            Err(VaultError::Key(_)) => self.open_row(bot, &self.store.credential(bot).await?),
             kept => kept,
         }
     }
@@ -108,16 +108,16 @@ impl Vault {
         replaces: u64,
         now: DateTime<Utc>,
     ) -> Result<(), VaultError> {
-        let sealed = seal::seal(&self.key_beside(bot).await?, account.network, tokens)?;
+        let sealed = seal::seal(&self.key_of_others(bot).await?, account.network, tokens)?;
         Ok(self.store.sign_in(bot, account, &sealed, replaces, now).await?)
     }
 
     /// Whether [`Vault::sign_in`] would find a key. It is better to know before a person signs in than after.
     /// Creates nothing.
     pub async fn can_keep(&self, bot: &BotName) -> Result<(), VaultError> {
-        match (self.fingerprint_beside(bot).await?, &self.key) {
+        match (self.fingerprint_of_others(bot).await?, &self.key) {
             (Some(mark), _) => self.key_with_fingerprint(&mark).map(drop),
-            (None, VaultKey::File(_)) => self.key_at_hand().map(drop),
+            (None, VaultKey::File(_)) => self.current_key().map(drop),
             (None, VaultKey::Given(_)) => self.own_key().map(drop),
         }
     }
@@ -161,7 +161,7 @@ impl Vault {
         Ok(self.store.keep_registration(app, &sealed).await?)
     }
 
-    fn open_envelope(&self, bot: &BotName, credential: &CredentialRow) -> Result<StoredTokens, VaultError> {
+    fn open_row(&self, bot: &BotName, credential: &CredentialRow) -> Result<StoredTokens, VaultError> {
         let sealed = credential.sealed.as_ref();
         let open = |sealed: &Sealed| open_with(&self.key_with_fingerprint(&sealed.key_mark)?, bot, sealed);
         Ok(StoredTokens {
@@ -174,15 +174,15 @@ impl Vault {
 
     /// The key to seal a bot's tokens with: that of all other tokens. If there are none, any key will do, so
     /// a key file is created here and nowhere else.
-    async fn key_beside(&self, bot: &BotName) -> Result<Key, VaultError> {
-        match self.fingerprint_beside(bot).await? {
+    async fn key_of_others(&self, bot: &BotName) -> Result<Key, VaultError> {
+        match self.fingerprint_of_others(bot).await? {
             Some(mark) => self.key_with_fingerprint(&mark),
             None => self.own_key(),
         }
     }
 
     /// The fingerprint of the key of all other bots' tokens, if there are any.
-    async fn fingerprint_beside(&self, bot: &BotName) -> Result<Option<String>, VaultError> {
+    async fn fingerprint_of_others(&self, bot: &BotName) -> Result<Option<String>, VaultError> {
         self.fingerprint_of_all(|name| name != bot).await
     }
 
@@ -211,7 +211,7 @@ impl Vault {
         if let Some(key) = self.cached().filter(fits) {
             return Ok(Some(key));
         }
-        let key = match self.key_at_hand()?.filter(fits) {
+        let key = match self.current_key()?.filter(fits) {
             Some(key) => Some(key),
             None => self.next_key(mark)?,
         };
@@ -221,7 +221,7 @@ impl Vault {
 
     /// The current key, whether or not anything is sealed with it. Creates the key file if there is none.
     fn own_key(&self) -> Result<Key, VaultError> {
-        let key = match (self.key_at_hand()?, &self.key) {
+        let key = match (self.current_key()?, &self.key) {
             (Some(key), _) => key,
             (None, VaultKey::File(path)) => key::make(path)?,
             (None, VaultKey::Given(_)) => return Err(self.lost()),
@@ -231,7 +231,7 @@ impl Vault {
     }
 
     /// The current key; `None` if there is no key file.
-    fn key_at_hand(&self) -> Result<Option<Key>, VaultError> {
+    fn current_key(&self) -> Result<Option<Key>, VaultError> {
         match &self.key {
             VaultKey::File(path) => key::read(path),
             VaultKey::Given(Err(reason)) => Err(VaultError::Key(reason.clone())),

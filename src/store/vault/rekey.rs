@@ -104,12 +104,12 @@ impl Vault {
             let tokens = open_with(old, bot, sealed)?;
             anew.push((bot.clone(), seal::seal(next, sealed.network, &tokens)?, *version));
         }
-        Ok(self.store.reseal(&anew, &self.registrations_anew(olds, next).await?, now).await?)
+        Ok(self.store.reseal(&anew, &self.reseal_registrations(olds, next).await?, now).await?)
     }
 
     /// The registrations of apps, sealed with the next key. A registration that no key opens stays as it is:
     /// the app registers again when it needs to.
-    async fn registrations_anew(
+    async fn reseal_registrations(
         &self,
         olds: &[Key],
         next: &Key,

@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_registration_is_no_tokens_and_tokens_are_no_registration() {
+    fn registrations_and_tokens_are_not_interchangeable() {
         let client = Client { id: "id".to_owned(), secret: Some(Secret::new("the secret token")) };
         let redirects = vec!["urn:ietf:wg:oauth:2.0:oob".to_owned()];
         let registration = Registration { server: "https://example.com".to_owned(), client, redirects };
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn only_app_passwords_are_written_in_a_way_that_an_older_flockd_does_not_know() {
+    fn only_app_passwords_use_the_second_format() {
         for (tokens, format) in [(oauth1(), 1), (oauth2(), 1), (app_password(), 2)] {
             let sealed = seal(&known_key(), NetworkKind::X, &tokens).unwrap();
             let read = contents(&known_key(), &sealed, &bound_to(NetworkKind::X), format);
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn the_seal_is_what_it_always_was() {
+    fn the_format_is_stable() {
         let nonce: [u8; NONCE] = std::array::from_fn(|at| 100 + u8::try_from(at).unwrap());
         let sealed = seal_with(&known_key(), NetworkKind::X, &oauth2(), nonce);
         let hex = hex::encode(&sealed.bytes);
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_comes_back() {
+    fn sealing_round_trips() {
         let Tokens::OAuth2 { access_token, .. } = oauth2() else { panic!() };
         let bare = Tokens::OAuth2 {
             access_token,
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bit_counts() {
+    fn any_flipped_bit_is_detected() {
         let sealed = seal(&known_key(), NetworkKind::X, &oauth1()).unwrap();
         for at in 0..sealed.bytes.len() {
             let mut changed = sealed.clone();
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn contents_that_are_not_known_here_are_said_to_be_newer() {
+    fn unknown_formats_are_reported_as_newer() {
         let nonce = [7; NONCE];
         let sealed = |contents: &str| {
             let aad = bound_to(NetworkKind::X);

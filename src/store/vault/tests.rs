@@ -136,7 +136,7 @@ async fn a_missing_key_loses_nothing() {
 }
 
 #[tokio::test]
-async fn another_key_is_told_from_damage() {
+async fn a_wrong_key_is_distinguished_from_damage() {
     let place = VaultFolder::new().await;
     place.sign_in(&["walt", "emily"]).await;
     place.lose_key();
@@ -152,7 +152,7 @@ async fn another_key_is_told_from_damage() {
 }
 
 #[tokio::test]
-async fn damage_is_told_and_mended_by_signing_in() {
+async fn damage_is_reported_and_repaired_by_signing_in() {
     let place = VaultFolder::new().await;
     place.sign_in(&["walt"]).await;
     let walt = bot("walt");
@@ -176,7 +176,7 @@ async fn a_lost_key_is_no_obstacle_for_the_only_bot() {
 }
 
 #[tokio::test]
-async fn what_a_lost_key_sealed_is_forgotten_when_asked() {
+async fn tokens_of_a_lost_key_are_deleted_on_request() {
     let place = VaultFolder::new().await;
     place.sign_in(&["walt", "emily"]).await;
     assert_eq!(place.vault().forget_lost().await, Ok(vec![]), "the key is there");
@@ -254,7 +254,7 @@ async fn killed_while_changing(place: &VaultFolder, after: bool) {
 }
 
 #[tokio::test]
-async fn a_change_that_was_killed_is_finished_or_done_again() {
+async fn an_interrupted_change_is_completed_or_repeated() {
     for after in [false, true] {
         let place = VaultFolder::new().await;
         place.sign_in(&["walt", "emily"]).await;
@@ -274,7 +274,7 @@ async fn a_change_that_was_killed_is_finished_or_done_again() {
 
 /// The next key may be the only one that opens the ledger, so a second key change must not replace it.
 #[tokio::test]
-async fn a_killed_change_is_finished_before_the_next_one() {
+async fn an_interrupted_change_is_completed_before_the_next() {
     let place = VaultFolder::new().await;
     place.sign_in(&["walt"]).await;
     killed_while_changing(&place, true).await;
