@@ -123,7 +123,7 @@ impl Words {
         self.from = None;
     }
 
-    /// The same, but stops when no more output can arrive.
+    /// The same, but never returns.
     async fn listen(&mut self) -> Infallible {
         self.take_all().await;
         std::future::pending().await

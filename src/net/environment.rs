@@ -69,7 +69,7 @@ impl HttpEnvironment {
         let bundle = self.bundle.iter().filter_map(|bundle| {
             let problem = problem_of_bundle(bundle)?;
             Some(format!(
-                "SSL_CERT_FILE names {}, {problem}; only the built-in certificates count",
+                "SSL_CERT_FILE names {}, {problem}; only the built-in certificates are used",
                 bundle.display()
             ))
         });

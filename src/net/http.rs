@@ -77,7 +77,7 @@ pub(super) fn client_in(environment: &HttpEnvironment, limits: &Timeouts) -> Res
     let with_all = build(builder(limits)).build();
     with_all.or_else(|error| {
         tracing::warn!(
-            "the system's certificates can't be used ({}): only the built-in ones count",
+            "the system's certificates can't be used ({}): only the built-in ones are used",
             explain(&error)
         );
         build(builder(limits)).tls_built_in_native_certs(false).build()

@@ -116,7 +116,7 @@ async fn a_document_must_name_the_handle_and_a_server() {
     };
     let server = |url: &str| document(&walt.did, &walt.handle, url);
     for (document, expected) in [
-        (with("service", json!([])), "names no server (PDS) on which the account lives"),
+        (with("service", json!([])), "names no server (PDS) for the account"),
         (with("service", json!([{ "id": "#atproto_pds", "type": "Other" }])), "names no server (PDS)"),
         (with("service", Value::Null), "names no server (PDS)"),
         (with("alsoKnownAs", json!(["at://other.test"])), "whose document does not name it"),

@@ -72,7 +72,7 @@ impl Bluesky {
         }
         Err(no_account(format!(
             "the handle @{account} leads to {did}, whose document does not name it: look at the account's handle at \
-             bsky.app, or write the DID"
+             bsky.app, or use the DID"
         )))
     }
 
@@ -83,7 +83,7 @@ impl Bluesky {
         let handle = named.filter_map(|name| name.strip_prefix("at://")).find(|name| is_handle(name));
         let server = server_of(&document, did).ok_or_else(|| {
             no_account(format!(
-                "the document of {did} names no server (PDS) on which the account lives: look at the account at bsky.app"
+                "the document of {did} names no server (PDS) for the account: look at the account at bsky.app"
             ))
         })?;
         let Some(server) = base_of(server) else {

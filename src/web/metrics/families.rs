@@ -101,17 +101,18 @@ impl FlockMetrics {
     pub(super) fn registered(registry: &mut Registry) -> Self {
         let mut flockd = Register(registry.sub_registry_with_prefix("flockd"));
         let fewest = "Unused lines of the hundred bots with the fewest";
-        let room = "Requests left within the tightest limit of an app, by its last response to a post";
+        let room =
+            "Requests left within the tightest limit of an app, according to its last response to a post";
         Self {
             posts: flockd.put("posts", "Posts that reached an outcome, by outcome", Family::default()),
             lateness: flockd.durations(
                 "post_lateness_seconds",
-                "From when a post was due until its request",
+                "Time from when a post was due until its request",
                 || Histogram::new(LATE_S),
             ),
             calls: flockd.durations(
                 "network_call_seconds",
-                "How long calls of a network took, answered or not",
+                "Duration of calls to a network, answered or not",
                 || Histogram::new(CALL_S),
             ),
             missed: flockd.put("slots_missed", "Slots that passed without a post", Counter::default()),
@@ -135,7 +136,7 @@ impl DaemonMetrics {
         let process = ProcessMetrics::registered(registry.sub_registry_with_prefix("process"));
         let mut flockd = Register(registry.sub_registry_with_prefix("flockd"));
         let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-        flockd.0.register("build", "Which flockd this is", version);
+        flockd.0.register("build", "The version of flockd", version);
         let reloads = "Reloads of flock.toml and the poems: done, refused";
         let refused = "1 while the last reload failed and the previous configuration stays in effect";
         let alerts = "Alerts: delivered, failed (and retried), dropped after a day";
@@ -144,17 +145,9 @@ impl DaemonMetrics {
         Self {
             commit: flockd.put("ledger_commit_seconds", "How long a commit took", Histogram::new(COMMIT_S)),
             ledger_troubles: flockd.put("ledger_troubles", troubles, Counter::default()),
-            lag: flockd.put(
-                "loop_lag_seconds",
-                "How late the loop handled what was due",
-                Histogram::new(LAG_S),
-            ),
+            lag: flockd.put("loop_lag_seconds", "How late the loop handled due work", Histogram::new(LAG_S)),
             idle: flockd.put("loop_idle_seconds", idle, SecondsGauge::default()),
-            panics: flockd.put(
-                "panics",
-                "Bugs in flockd that stopped the work for a bot",
-                Counter::default(),
-            ),
+            panics: flockd.put("panics", "Bugs in flockd that stopped a bot's task", Counter::default()),
             log_dropped: flockd.put(
                 "log_lines_dropped",
                 "Log lines dropped because the reader of the log did not keep up",
