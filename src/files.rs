@@ -93,7 +93,7 @@ pub enum ReadError {
 
 /// The system has not answered within the deadline; the requested operation may still take effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the file system does not answer: look whether its disk or server is there")]
+#[error("the file system does not answer: check whether its disk or server is there")]
 pub struct Hangs;
 
 impl From<io::Error> for ReadError {

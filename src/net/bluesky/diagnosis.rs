@@ -84,7 +84,7 @@ static TEXT_REFUSED: Diagnosis = Diagnosis::new(
     "bluesky-text-refused",
     Cause::Text,
     "Bluesky refused this text",
-    "look whether it is too long, and change the line",
+    "check whether it is too long, and change the line",
 )
 .effect(Effect::Refused);
 
@@ -161,14 +161,14 @@ static MOVED: Diagnosis = Diagnosis::new(
     "bluesky-moved",
     Cause::App,
     "the server is at another address",
-    "look whether api_url and directory_url are right",
+    "check whether api_url and directory_url are right",
 );
 
 pub(super) static WRONG_ADDRESS: Diagnosis = Diagnosis::new(
     "bluesky-wrong-address",
     Cause::App,
     "there is no server here that speaks AT Protocol",
-    "look whether api_url and directory_url are right",
+    "check whether api_url and directory_url are right",
 );
 
 static FOREIGN: Diagnosis = Diagnosis::new(
@@ -189,7 +189,7 @@ static UNEXPECTED: Diagnosis = Diagnosis::new(
 static INCONCLUSIVE: Diagnosis = Diagnosis::new(
     "bluesky-inconclusive",
     Cause::Silence,
-    "the account's server's answer does not settle it",
+    "the answer of the account's server is inconclusive",
     "try again",
 );
 

@@ -114,14 +114,14 @@ static WRONG_ADDRESS: Diagnosis = Diagnosis::new(
     "mastodon-wrong-address",
     Cause::App,
     "there is no server here that speaks Mastodon's API",
-    "look whether `api_url` is right",
+    "check whether `api_url` is right",
 );
 
 static FOREIGN: Diagnosis = Diagnosis::new(
     "mastodon-foreign-answer",
     Cause::App,
     "something other than the server's API has answered",
-    "look whether `api_url` is right, and ask the server's admin whether something in front of it turns bots away",
+    "check whether `api_url` is right, and ask the server's admin whether something in front of it turns bots away",
 )
 .retry(Retry::Announced)
 .temporary();
@@ -147,7 +147,7 @@ pub(super) static REPLAYED_ERROR: Diagnosis = Diagnosis::new(
 static INCONCLUSIVE: Diagnosis = Diagnosis::new(
     "mastodon-inconclusive",
     Cause::Silence,
-    "the server's answer does not settle it",
+    "the server's answer is inconclusive",
     "look at the account",
 );
 

@@ -316,7 +316,7 @@ fn read<T>(
     let found = response.json().and_then(|json| find(&json));
     found.ok_or_else(|| {
         let reason = format!(
-            "the server was asked to {task}, and its answer is not one of Mastodon's API ({}): look whether `api_url` \
+            "the server was asked to {task}, and its answer is not one of Mastodon's API ({}): check whether `api_url` \
              is right",
             response.quoted()
         );

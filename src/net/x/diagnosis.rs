@@ -102,7 +102,7 @@ static TEXT_REFUSED: Diagnosis = Diagnosis::new(
     "x-text-refused",
     Cause::Text,
     "X refused this text",
-    "look whether it is too long or mentions others, and change the line",
+    "check whether it is too long or mentions others, and change the line",
 )
 .effect(Effect::Refused);
 
@@ -238,14 +238,14 @@ static WRONG_ADDRESS: Diagnosis = Diagnosis::new(
     "x-wrong-address",
     Cause::App,
     "X's API is not at this address",
-    "look whether api_url is right",
+    "check whether api_url is right",
 );
 
 static FOREIGN: Diagnosis = Diagnosis::new(
     "x-foreign-answer",
     Cause::App,
     "something other than X's API has answered",
-    "look whether api_url is right, and what stands between this machine and X",
+    "check whether api_url is right, and what stands between this machine and X",
 )
 .temporary();
 
@@ -258,7 +258,7 @@ static UNEXPECTED: Diagnosis = Diagnosis::new(
 .effect(Effect::Unclear);
 
 static INCONCLUSIVE: Diagnosis =
-    Diagnosis::new("x-inconclusive", Cause::Silence, "X's answer does not settle it", "look at the account");
+    Diagnosis::new("x-inconclusive", Cause::Silence, "X's answer is inconclusive", "look at the account");
 
 /// The kind of problem that X answers with when the app has used up its posts of the month.
 const CAP: &str = "usage-capped";

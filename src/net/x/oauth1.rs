@@ -30,7 +30,7 @@ impl OAuth1Api for X {
         // RFC 5849, section 2.1: a server that doesn't confirm would send people to another address.
         if value(&form, "oauth_callback_confirmed") != Some("true") {
             let reason =
-                "X did not confirm where the browser will come back to: look whether api_url is right";
+                "X did not confirm where the browser will come back to: check whether api_url is right";
             return Err(Rejection::unanswered(Why::new(Cause::App, reason)));
         }
         Ok(RequestToken { token: token.to_owned(), secret: Secret::new(secret) })
@@ -92,7 +92,7 @@ fn pair(form: &[(String, String)]) -> Option<(&str, &str)> {
 }
 
 fn unusable(what: &str) -> Rejection {
-    let reason = format!("X was asked to {what} and gave no token: look whether api_url is right");
+    let reason = format!("X was asked to {what} and gave no token: check whether api_url is right");
     Rejection::unanswered(Why::new(Cause::App, reason))
 }
 

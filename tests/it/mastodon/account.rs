@@ -136,14 +136,14 @@ async fn a_server_that_is_none_is_told_from_a_token_that_is_none() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     let tokens = fixture.walt.tokens.as_ref().unwrap();
     for (reply, cause, part) in [
-        (Reply::page(404, "nginx"), Cause::App, "look whether `api_url` is right"),
+        (Reply::page(404, "nginx"), Cause::App, "check whether `api_url` is right"),
         (
             Reply::page(200, "Welcome"),
             Cause::App,
-            "not one of Mastodon's API (HTTP 200): look whether `api_url`",
+            "not one of Mastodon's API (HTTP 200): check whether `api_url`",
         ),
-        (Reply::json(200, &json!({"hello": "world"})), Cause::App, "look whether `api_url` is right"),
-        (Reply::json(200, &json!({"id": "1"})), Cause::App, "look whether `api_url` is right"),
+        (Reply::json(200, &json!({"hello": "world"})), Cause::App, "check whether `api_url` is right"),
+        (Reply::json(200, &json!({"id": "1"})), Cause::App, "check whether `api_url` is right"),
         (
             Reply::new(301, "").header("location", "https://new.example/x"),
             Cause::App,

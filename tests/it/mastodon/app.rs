@@ -76,9 +76,9 @@ async fn it_is_registered_anew_when_the_server_has_forgotten_it_or_addresses_hav
 async fn a_server_that_takes_no_app_is_named() {
     let fake = FakeMastodon::start(Software::Mastodon).await;
     for (reply, part) in [
-        (Reply::page(404, "nginx"), "look whether `api_url` is right"),
-        (Reply::page(200, "Welcome"), "look whether `api_url` is right"),
-        (Reply::json(200, &json!({"client_id": "a"})), "look whether `api_url` is right"),
+        (Reply::page(404, "nginx"), "check whether `api_url` is right"),
+        (Reply::page(200, "Welcome"), "check whether `api_url` is right"),
+        (Reply::json(200, &json!({"client_id": "a"})), "check whether `api_url` is right"),
         (Reply::json(422, &json!({"error": "Validierung"})), "HTTP 422: Validierung"),
         (
             Reply::new(308, "").header("location", "https://new.example/api"),
