@@ -383,7 +383,7 @@ async fn a_panic_is_told_and_stops_no_other_bot() {
     let mut fixture = over(&["walt", "robin"]).await;
     fixture.watch_by_webhook().await;
     fixture.tell(&event);
-    check(&fixture.hook.next().await.json(), ["walt", "panic", "ok"], &["the other bots go on"]);
+    check(&fixture.hook.next().await.json(), ["walt", "panic", "ok"], &["the other bots keep posting"]);
     engine.pass(minutes(1)).await;
     assert_eq!(engine.net("robin").texts(), ["r1", "r2"]);
 }
