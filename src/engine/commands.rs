@@ -103,7 +103,7 @@ async fn resume(engine: &Engine, bot: &str) -> Result<CommandResult, StoreError>
     if is_ahead && now < OLDEST {
         let clock = now.format("%Y-%m-%d %H:%M UTC");
         return Ok(refused(format!(
-            "this machine's clock is wrong: it says {clock}; set it, then resume {bot} again"
+            "this machine's clock is wrong: it says {clock}; set it, and {bot} continues"
         )));
     }
     engine.store.resume(bot, now).await?;
