@@ -2,7 +2,7 @@
 //! schedule the daemon chooses a line that bot has never posted, posts it, and records it in a ledger.
 //!
 //! The layers, bottom first; a layer uses only those above it in this list, and a test enforces it
-//! (`tests/it/house.rs`):
+//! (`tests/it/architecture.rs`):
 //!
 //! - [`flock`] is the domain: poems, choosing, schedules, the states of a post. No I/O, no async, no clock.
 //! - [`clock`] is the only reader of wall time.

@@ -44,7 +44,7 @@ async fn failed(fixture: &AlertFixture) -> String {
 }
 
 #[tokio::test]
-async fn a_webhook_is_told_as_json_at_its_very_url() {
+async fn a_webhook_gets_json_at_exactly_its_url() {
     let mut fixture = quiet().await;
     fixture.watch_by_webhook().await;
     panic(&fixture);
@@ -56,7 +56,7 @@ async fn a_webhook_is_told_as_json_at_its_very_url() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_fails_twice_is_told_by_the_third_attempt() {
+async fn a_webhook_that_fails_twice_gets_the_alert_at_the_third_attempt() {
     let mut fixture = quiet().await;
     fixture.hook.then(Next::Echo(500));
     fixture.hook.then(Next::Echo(503));
@@ -72,7 +72,7 @@ async fn a_webhook_that_fails_twice_is_told_by_the_third_attempt() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_goes_on_failing_is_tried_again_later_and_its_secret_is_not_shown() {
+async fn a_failing_webhook_is_retried_later_and_its_secret_is_not_shown() {
     let mut fixture = quiet().await;
     for _ in 0..=PAUSES.len() {
         fixture.hook.then(Next::Echo(500));
@@ -95,7 +95,7 @@ async fn a_webhook_that_goes_on_failing_is_tried_again_later_and_its_secret_is_n
 }
 
 #[tokio::test]
-async fn a_webhook_that_hangs_redirects_or_talks_on_does_no_harm() {
+async fn a_webhook_that_hangs_redirects_or_never_ends_does_no_harm() {
     let mut fixture = quiet().await;
     for next in [Next::Hang, Next::Elsewhere, Next::Long] {
         fixture.hook.then(next);
@@ -111,7 +111,7 @@ async fn a_webhook_that_hangs_redirects_or_talks_on_does_no_harm() {
 }
 
 #[tokio::test]
-async fn a_webhook_that_is_gone_is_said_to_be() {
+async fn a_webhook_that_is_gone_is_reported() {
     let mut fixture = quiet().await;
     let gone = fixture.webhook();
     fixture.hook = crate::support::hook::Hook::start().await;
@@ -125,7 +125,7 @@ async fn a_webhook_that_is_gone_is_said_to_be() {
 }
 
 #[tokio::test]
-async fn one_receiver_that_fails_keeps_nothing_from_the_other() {
+async fn a_failing_target_does_not_delay_the_other() {
     let mut fixture = quiet().await;
     fixture.watch_by_command("exit 1").await;
     let broken = flockd::alerts::AlertCommand::new(&["/nonexistent/program".to_owned()]).unwrap();
@@ -156,7 +156,7 @@ fn hold(fixture: &AlertFixture, app: &str) {
 }
 
 #[tokio::test]
-async fn what_is_refused_keeps_nothing_back_and_is_dropped_after_a_day() {
+async fn a_refused_alert_blocks_no_other_and_is_dropped_after_a_day() {
     let mut fixture = quiet().await;
     fixture.hook.refuse("walt on paper");
     fixture.watch_by_webhook().await;
@@ -186,7 +186,7 @@ async fn what_is_refused_keeps_nothing_back_and_is_dropped_after_a_day() {
 }
 
 #[tokio::test]
-async fn a_receiver_rests_when_all_that_waits_was_tried() {
+async fn a_target_backs_off_once_every_waiting_alert_was_tried() {
     let mut fixture = quiet().await;
     for _ in 0..=PAUSES.len() + 2 {
         fixture.hook.then(Next::Echo(500));
@@ -216,7 +216,7 @@ async fn a_receiver_rests_when_all_that_waits_was_tried() {
 }
 
 #[tokio::test]
-async fn what_one_receiver_was_told_the_other_hears_after_a_restart() {
+async fn after_a_restart_each_target_gets_what_it_has_not_had() {
     let mut fixture = quiet().await;
     fixture.store.pause(&ledger::bot("walt"), Some("the ledger was put back"), ledger::at(0)).await.unwrap();
     for _ in 0..=PAUSES.len() {
@@ -249,7 +249,7 @@ async fn a_command_gets_the_alert_on_its_standard_input() {
 }
 
 #[tokio::test]
-async fn of_a_command_that_fails_one_line_is_shown() {
+async fn one_line_of_a_failed_commands_output_is_logged() {
     let mut fixture = quiet().await;
     fixture
         .watch_by_command("echo aloud; echo 'no route to you' >&2; yes more | head -100000 >&2; exit 7")
@@ -262,7 +262,7 @@ async fn of_a_command_that_fails_one_line_is_shown() {
 }
 
 #[tokio::test]
-async fn a_command_that_leaves_a_child_behind_is_done_when_it_ends() {
+async fn a_command_is_done_when_it_exits_even_if_a_child_remains() {
     let mut fixture = quiet().await;
     fixture.watch_by_command("sleep 1000 & echo $! > FOLDER/behind").await;
     panic(&fixture);
@@ -272,7 +272,7 @@ async fn a_command_that_leaves_a_child_behind_is_done_when_it_ends() {
 }
 
 #[tokio::test]
-async fn a_command_that_hangs_is_ended_with_all_that_it_has_started() {
+async fn a_hanging_command_is_killed_with_its_whole_process_group() {
     let mut fixture = quiet().await;
     let fifo = fixture.folder().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());

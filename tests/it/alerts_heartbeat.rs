@@ -95,7 +95,7 @@ async fn it_stops_when_the_ledger_was_removed() {
 }
 
 #[tokio::test]
-async fn a_bot_that_rests_is_on_time() {
+async fn a_paused_bot_counts_as_on_time() {
     let mut fixture = beating().await;
     heard(&mut fixture).await;
     fixture.store.pause(&ledger::bot("walt"), None, ledger::at(0)).await.unwrap();
@@ -108,7 +108,7 @@ async fn a_bot_that_rests_is_on_time() {
 }
 
 #[tokio::test]
-async fn a_url_that_fails_is_said_once_until_it_works_again() {
+async fn a_failing_url_is_logged_once_until_it_works_again() {
     let mut fixture = beating().await;
     heard(&mut fixture).await;
     fixture.hook.then(Next::Echo(404));
@@ -127,7 +127,7 @@ async fn a_url_that_fails_is_said_once_until_it_works_again() {
 
 /// Its last slot is ten years ahead, so no slot to come counts as used.
 #[tokio::test]
-async fn it_stops_while_a_clock_that_was_ahead_keeps_a_bot_silent() {
+async fn it_stops_while_a_last_slot_ahead_of_the_clock_keeps_a_bot_silent() {
     let mut fixture = beating().await;
     heard(&mut fixture).await;
     fixture.store.advance_last_slot(&ledger::bot("walt"), at("2037-01-15T09:00:00Z"), 0).await.unwrap();

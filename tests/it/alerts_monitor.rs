@@ -87,7 +87,7 @@ async fn all_ill() -> AlertFixture {
 }
 
 #[tokio::test]
-async fn a_flock_that_cant_be_reloaded_is_told_each_day_until_it_can() {
+async fn a_failed_reload_alerts_once_a_day_until_it_succeeds() {
     let mut fixture = over(&["walt"]).await;
     fixture.watch_by_webhook().await;
     let refused = Event::NotReloaded { complaints: vec!["flock.toml:7: odd".to_owned()] };
@@ -105,7 +105,7 @@ async fn a_flock_that_cant_be_reloaded_is_told_each_day_until_it_can() {
 }
 
 #[tokio::test]
-async fn how_many_need_a_person_is_known_and_who_is_new_to_it_is_told_of_all() {
+async fn bots_that_need_a_person_are_counted_and_a_new_target_is_told_of_all() {
     let mut fixture = all_ill().await;
     fixture.watch(Vec::new()).await;
     fixture.needy(5).await;
@@ -123,7 +123,7 @@ async fn how_many_need_a_person_is_known_and_who_is_new_to_it_is_told_of_all() {
 }
 
 #[tokio::test]
-async fn each_bot_that_needs_a_person_is_told_once_a_day_with_the_remedy() {
+async fn a_bot_that_needs_a_person_alerts_once_a_day_with_the_remedy() {
     let mut fixture = all_ill().await;
     for _ in 0..2 {
         fixture.watch_by_webhook().await;
@@ -160,7 +160,7 @@ async fn each_bot_that_needs_a_person_is_told_once_a_day_with_the_remedy() {
 }
 
 #[tokio::test]
-async fn what_lasts_is_told_again_the_next_day_by_itself() {
+async fn a_lasting_problem_alerts_again_the_next_day() {
     let mut fixture = over(&["walt"]).await;
     exhaust(&fixture, "walt").await;
     fixture.watch_by_webhook().await;
@@ -174,7 +174,7 @@ async fn what_lasts_is_told_again_the_next_day_by_itself() {
 }
 
 #[tokio::test]
-async fn an_alert_that_comes_late_is_of_the_day_on_which_it_was_noticed() {
+async fn a_late_alert_counts_for_the_day_of_its_problem() {
     let mut fixture = over(&["walt"]).await;
     fixture.watch_by_webhook().await;
     fixture.later(minutes(16 * 60 - 1)).await;
@@ -200,7 +200,7 @@ async fn an_alert_that_comes_late_is_of_the_day_on_which_it_was_noticed() {
 }
 
 #[tokio::test]
-async fn an_event_has_its_bot_looked_at() {
+async fn an_event_triggers_a_check_of_its_bot() {
     let mut fixture = over(&["walt", "emily"]).await;
     fixture.watch_by_webhook().await;
     let walt = give_up(&fixture, "walt", Cause::App, "the app may only read: set it to Read and write").await;
@@ -217,7 +217,7 @@ async fn an_event_has_its_bot_looked_at() {
 }
 
 #[tokio::test]
-async fn what_happens_to_a_bot_that_goes_on_is_told_once_a_day() {
+async fn a_problem_of_a_bot_that_keeps_posting_alerts_once_a_day() {
     let mut fixture = over(&["walt"]).await;
     fixture.watch_by_webhook().await;
     let flood =
@@ -240,7 +240,7 @@ async fn what_happens_to_a_bot_that_goes_on_is_told_once_a_day() {
 }
 
 #[tokio::test]
-async fn a_bot_that_can_not_read_its_account_after_a_copy_was_put_back_is_told() {
+async fn a_bot_that_cannot_reconcile_after_a_restore_alerts() {
     let mut fixture = over(&["walt"]).await;
     fixture.watch_by_webhook().await;
     fixture.tamper("update bot set behind_since = considered").await;
@@ -252,7 +252,7 @@ async fn a_bot_that_can_not_read_its_account_after_a_copy_was_put_back_is_told()
 }
 
 #[tokio::test]
-async fn an_app_that_is_held_is_told_by_its_name() {
+async fn an_app_on_hold_alerts_under_its_own_name() {
     let mut fixture = over(&["walt"]).await;
     fixture.watch_by_webhook().await;
     let reason = "the app's credits are used up".to_owned();
@@ -266,7 +266,7 @@ async fn an_app_that_is_held_is_told_by_its_name() {
 }
 
 #[tokio::test]
-async fn trouble_with_the_ledger_is_told_when_it_lasts() {
+async fn a_ledger_error_alerts_once_it_lasts() {
     let mut fixture = over(&["walt"]).await;
     fixture.watch_by_webhook().await;
     let trouble =
@@ -285,7 +285,7 @@ async fn trouble_with_the_ledger_is_told_when_it_lasts() {
 }
 
 #[tokio::test]
-async fn trouble_with_the_ledger_lasts_while_no_alert_can_be_sent_either() {
+async fn a_ledger_error_lasts_even_while_no_alert_can_be_sent() {
     let mut fixture = over(&["walt"]).await;
     fixture.watch_by_webhook().await;
     for _ in 0..4 {
@@ -306,7 +306,7 @@ async fn trouble_with_the_ledger_lasts_while_no_alert_can_be_sent_either() {
 }
 
 #[tokio::test]
-async fn an_overdue_bot_is_told_when_it_stays_so() {
+async fn a_bot_alerts_once_it_stays_overdue() {
     let mut walt = seldom("walt");
     (walt.schedule, walt.max_late) = (cron("@hourly"), seconds(600));
     let mut fixture = AlertFixture::over(START, [(walt, "one\n"), (seldom("emily"), "one\n")]).await;
@@ -331,7 +331,7 @@ async fn an_overdue_bot_is_told_when_it_stays_so() {
 
 /// The clock of a booting machine may be about to be set; only one that stays behind causes an alert.
 #[tokio::test]
-async fn a_last_slot_that_is_ahead_of_the_clock_is_told_when_it_stays_so() {
+async fn a_last_slot_ahead_of_the_clock_alerts_once_it_lasts() {
     let walt = Bot { schedule: cron("@hourly"), ..seldom("walt") };
     let mut fixture = AlertFixture::over(START, [(walt, "one\n")]).await;
     fixture.store.advance_last_slot(&ledger::bot("walt"), at("2037-01-15T09:00:00Z"), 0).await.unwrap();
@@ -352,7 +352,7 @@ async fn a_last_slot_that_is_ahead_of_the_clock_is_told_when_it_stays_so() {
 }
 
 #[tokio::test]
-async fn what_is_mended_before_it_could_be_told_is_not_told() {
+async fn a_problem_fixed_before_its_alert_was_sent_is_not_sent() {
     let mut fixture = over(&["walt", "emily"]).await;
     let walt = ask(&fixture, "walt").await;
     for _ in 0..4 {
@@ -373,7 +373,7 @@ async fn what_is_mended_before_it_could_be_told_is_not_told() {
 }
 
 #[tokio::test]
-async fn a_panic_is_told_and_stops_no_other_bot() {
+async fn a_panic_alerts_and_stops_no_other_bot() {
     let mut robin = bot("robin");
     robin.at_end = AtEnd::Again;
     let engine = EngineFixture::of([(bot("walt"), poem("w", 9)), (robin, poem("r", 9))]).await;

@@ -54,7 +54,7 @@ fn walt(resolved: bool) -> (Value, Value, bool) {
 }
 
 #[tokio::test]
-async fn a_bot_that_needs_no_person_any_more_is_told_once() {
+async fn a_recovered_bot_is_announced_once() {
     let mut fixture = over(&["walt", "emily"]).await;
     fixture.watch_by_webhook().await;
     pause(&fixture, "walt", 1).await;
@@ -70,7 +70,7 @@ async fn a_bot_that_needs_no_person_any_more_is_told_once() {
 }
 
 #[tokio::test]
-async fn it_is_told_also_after_a_restart_and_a_night() {
+async fn recovery_is_announced_even_after_a_restart_and_a_night() {
     for later in [minutes(0), hours(24 * 3)] {
         let mut fixture = over(&["walt"]).await;
         fixture.watch_by_webhook().await;
@@ -89,7 +89,7 @@ async fn it_is_told_also_after_a_restart_and_a_night() {
 }
 
 #[tokio::test]
-async fn only_who_was_told_of_a_trouble_is_told_of_its_end() {
+async fn only_targets_that_got_the_alert_hear_that_it_is_over() {
     let mut fixture = over(&["walt"]).await;
     for _ in 0..4 {
         fixture.hook.then(Next::Echo(500));
@@ -113,7 +113,7 @@ async fn only_who_was_told_of_a_trouble_is_told_of_its_end() {
 }
 
 #[tokio::test]
-async fn a_bot_that_is_well_and_ill_by_turns_is_told_of_three_times_a_day_and_last_that_it_is_ill() {
+async fn a_flapping_bot_alerts_three_times_a_day_ending_with_the_problem() {
     let mut fixture = over(&["walt"]).await;
     fixture.watch_by_webhook().await;
     for (second, [is_told, is_resolved]) in
@@ -139,7 +139,7 @@ async fn a_bot_that_is_well_and_ill_by_turns_is_told_of_three_times_a_day_and_la
 }
 
 #[tokio::test]
-async fn a_flock_that_can_be_reloaded_again_is_told_also_after_a_restart() {
+async fn a_successful_reload_is_announced_even_after_a_restart() {
     for restart in [false, true] {
         let mut fixture = over(&["walt"]).await;
         fixture.watch_by_webhook().await;
@@ -157,7 +157,7 @@ async fn a_flock_that_can_be_reloaded_again_is_told_also_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_is_written_again_is_told() {
+async fn a_ledger_that_is_writable_again_is_announced() {
     let mut fixture = over(&["walt"]).await;
     fixture.watch_by_webhook().await;
     for _ in 0..6 {
@@ -173,7 +173,7 @@ async fn a_ledger_that_is_written_again_is_told() {
 }
 
 #[tokio::test]
-async fn an_app_that_sends_again_is_told() {
+async fn an_app_that_sends_again_is_announced() {
     let mut fixture = over(&["walt"]).await;
     fixture.watch_by_webhook().await;
     let (app, reason) = ("paper".to_owned(), "the app's credits are used up".to_owned());

@@ -47,7 +47,7 @@ fn configurations() {
 }
 
 #[test]
-fn all_complaints_come_at_once() {
+fn all_mistakes_are_reported_at_once() {
     let folder =
         flock("[flock]\ntimezone = \"Mars\"", "schedule = \"61 * * * *\"\norder = \"random\"\ncolour = 1");
     complains(&folder, &["flock.toml:2", "flock.toml:8", "flock.toml:9", "flock.toml:10"]);
@@ -66,7 +66,7 @@ fn an_unknown_key_hides_no_missing_poem() {
 }
 
 #[test]
-fn a_bot_that_can_never_post_is_not_well() {
+fn a_bot_that_can_never_post_fails_the_check() {
     let folder = flock("", "schedule = \"* * * * * *\"\nat_end = \"again\"");
     folder.write("robin.txt", "x".repeat(10_001).as_bytes());
     let daemon = Daemon::spawn(&mut folder.command(&["run"]));

@@ -93,7 +93,7 @@ async fn a_mention_is_resolved_when_the_post_is_planned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn languages_are_said() {
+async fn posts_carry_their_languages() {
     let (pds, proxy, walt, mut sky) = walt().await;
     let languages = vec!["en".to_owned(), "pt-BR".to_owned(), "ja".to_owned()];
     let manner = PostOptions { languages, ..PostOptions::default() };
@@ -104,7 +104,7 @@ async fn languages_are_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_same_post_is_written_once_however_often_it_is_sent() {
+async fn a_post_sent_repeatedly_is_written_once() {
     let (pds, _front, walt, sky) = walt().await;
     let post = sky.plan(1, "once").await.unwrap();
     let first = id_of(&sky.send(&post).await.outcome);
@@ -116,7 +116,7 @@ async fn the_same_post_is_written_once_however_often_it_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_stands_in_its_place_is_looked_at() {
+async fn an_existing_record_under_the_same_key_is_compared() {
     let (pds, proxy, walt, sky) = walt().await;
     let post = sky.plan(1, "mine").await.unwrap();
     let uri = id_of(&sky.send(&post).await.outcome);
@@ -144,7 +144,7 @@ async fn what_stands_in_its_place_is_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_post_is_found_by_its_key_and_taken_back() {
+async fn a_post_is_found_by_its_key_and_deleted() {
     let (pds, proxy, walt, sky) = walt().await;
     let mut post = sky.plan(1, "here").await.unwrap();
     assert_eq!(sky.bluesky.probe(&post, &sky.session).await, Ok(NOT_YET));
@@ -174,7 +174,7 @@ async fn a_post_is_found_by_its_key_and_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_posted_since_a_time_is_read_page_by_page() {
+async fn the_timeline_since_an_instant_is_read_page_by_page() {
     let (_pds, proxy, _walt, sky) = walt().await;
     let start: chrono::DateTime<chrono::Utc> = "2026-11-20T12:00:00Z".parse().unwrap();
     for number in 0..45_u8 {
@@ -197,7 +197,7 @@ async fn what_was_posted_since_a_time_is_read_page_by_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn texts_are_as_long_as_the_server_takes_them() {
+async fn texts_as_long_as_the_server_allows_are_accepted() {
     let (pds, _front, walt, sky) = walt().await;
     let flags = "🇩🇪".repeat(300);
     let bytes = "e\u{301}".repeat(300) + &"x".repeat(0);
@@ -217,7 +217,7 @@ async fn texts_are_as_long_as_the_server_takes_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_of_another_kind_are_none() {
+async fn tokens_of_another_kind_are_rejected() {
     let (_pds, proxy, _walt, sky) = walt().await;
     let requests = proxy.count();
     let post = sky.plan(1, "a").await.unwrap();
@@ -237,7 +237,7 @@ async fn tokens_of_another_kind_are_none() {
 
 /// Record keys and times from a clock that was ten years ahead sort before everything later.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_was_ahead_hides_neither_its_posts_nor_those_after_them() {
+async fn a_clock_that_was_ahead_hides_no_posts() {
     let (pds, _front, walt, sky) = walt().await;
     let now = SystemClock.now();
     let ahead = sky.plan_at(1, "ahead", now + chrono::TimeDelta::days(3_650)).await.unwrap();

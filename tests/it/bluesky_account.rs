@@ -27,7 +27,7 @@ fn profile(name: &str, bio: &str) -> Profile {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_it_is_is_learnt_once() {
+async fn the_account_is_looked_up_once() {
     let (pds, proxy, walt, sky) = walt().await;
     let account = sky.account();
     assert_eq!(
@@ -53,7 +53,7 @@ async fn who_it_is_is_learnt_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_account_than_expected_is_refused() {
+async fn an_unexpected_account_is_refused() {
     let (pds, proxy, walt, sky) = walt().await;
     let expecting =
         |account: &str| proxy.client(Arc::new(SystemClock), PostOptions::default(), Some(account));
@@ -78,7 +78,7 @@ async fn another_account_than_expected_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_gets_a_profile_and_the_label_of_a_bot() {
+async fn a_profile_is_set_with_the_bot_label() {
     let (pds, _front, walt, sky) = walt().await;
     let folder = tempfile::tempdir().unwrap();
     let picture = folder.path().join("walt.png");
@@ -100,7 +100,7 @@ async fn an_account_gets_a_profile_and_the_label_of_a_bot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_others_have_written_into_a_profile_stays() {
+async fn profile_fields_written_by_others_are_kept() {
     let (pds, proxy, walt, sky) = walt().await;
     let before = json!({
         "$type": "app.bsky.actor.profile",
@@ -139,7 +139,7 @@ async fn what_others_have_written_into_a_profile_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_network_would_not_take_is_not_sent() {
+async fn an_invalid_profile_is_not_sent() {
     let (pds, proxy, walt, sky) = walt().await;
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, bytes: &[u8]| {

@@ -22,7 +22,7 @@ fn error(status: u16, name: &str, message: &str) -> Reply {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_leaves_a_doubt_is_unknown_and_settled_by_looking() {
+async fn ambiguous_answers_are_unknown_until_a_probe_settles_them() {
     let (proxy, walt, sky) = walt().await;
     let cases = [
         (Behaviour::Answer(error(500, "InternalServerError", "Internal Server Error")), false),
@@ -126,7 +126,7 @@ fn clear_answers() -> Vec<(Reply, Cause, bool, &'static str)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clear_no_is_not_accepted_or_refused() {
+async fn definite_rejections_are_not_accepted_or_refused() {
     let (proxy, walt, sky) = walt().await;
     for (number, (reply, cause, stale, code)) in (1..).zip(clear_answers()) {
         proxy.next_post(Behaviour::Answer(reply.clone()));

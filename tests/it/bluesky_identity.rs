@@ -63,7 +63,7 @@ async fn a_handle_in_any_spelling_and_a_did_lead_to_the_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handle_that_does_not_resolve_is_said_so() {
+async fn an_unresolvable_handle_is_reported() {
     let (proxy, walt) = walt().await;
     for account in ["missing-handle.test", "walt", "walt@example.test", "a..b", ""] {
         let (cause, said) = refused(&proxy, account, &walt).await;
@@ -141,7 +141,7 @@ async fn a_document_must_name_the_handle_and_a_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_did_without_a_document_is_said_so() {
+async fn a_did_without_a_document_is_reported() {
     let (proxy, walt) = walt().await;
     let (cause, said) = refused(&proxy, "did:plc:aaaaaaaaaaaaaaaaaaaaaaaa", &walt).await;
     assert_eq!(
@@ -160,7 +160,7 @@ async fn a_did_without_a_document_is_said_so() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_may_be_of_did_web() {
+async fn did_web_accounts_work() {
     let (proxy, walt) = walt().await;
     let port = proxy.url.rsplit(':').next().unwrap().to_owned();
     let did = format!("did:web:localhost%3A{port}");
@@ -178,7 +178,7 @@ async fn an_account_may_be_of_did_web() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_must_be_of_the_account_that_it_was_opened_for() {
+async fn a_session_must_belong_to_its_account() {
     let (proxy, walt) = walt().await;
     let session = json!({ "did": walt.did, "accessJwt": "access.of.walt", "refreshJwt": "refresh.of.walt" });
     let with = |field: &str, value: Value| {

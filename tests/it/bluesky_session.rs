@@ -33,7 +33,7 @@ fn not_accepted(outcome: Outcome) -> Rejection {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_has_run_out_is_renewed_without_a_login() {
+async fn an_expired_session_is_refreshed_without_a_login() {
     let (pds, proxy, walt, _, mut sky) = walt().await;
     let post = sky.plan(1, "a").await.unwrap();
     for round in 1..=3 {
@@ -55,7 +55,7 @@ async fn a_session_that_has_run_out_is_renewed_without_a_login() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_a_dead_refresh_token_makes_it_log_in_again() {
+async fn only_a_dead_refresh_token_causes_a_new_login() {
     let (pds, proxy, walt, clock, mut sky) = walt().await;
     pds.expire(&walt).await;
     pds.forget(&walt).await;
@@ -73,7 +73,7 @@ async fn only_a_dead_refresh_token_makes_it_log_in_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_can_not_be_asked_does_not_make_it_log_in() {
+async fn an_unreachable_server_causes_no_login() {
     let (_, proxy, _, _, mut sky) = walt().await;
     let path = format!("/xrpc/{REFRESH}");
     for (status, cause) in [(500, Cause::Unreachable), (502, Cause::Unreachable), (429, Cause::Limits)] {
@@ -93,7 +93,7 @@ async fn a_server_that_can_not_be_asked_does_not_make_it_log_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_password_that_was_taken_away_is_shown_once_and_no_more() {
+async fn a_revoked_password_is_sent_only_once() {
     let (pds, proxy, walt, clock, mut sky) = walt().await;
     pds.revoke_app_password(&walt).await;
     pds.expire(&walt).await;
@@ -141,7 +141,7 @@ async fn a_wrong_password_is_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_was_taken_down_parks_the_bot() {
+async fn a_taken_down_account_suspends_the_bot() {
     let (pds, proxy, walt, _, mut sky) = walt().await;
     pds.take_down(&walt, true).await;
     for setback in [not_accepted(sky.post(1, "a").await.1), sky.renew().await.unwrap_err()] {
@@ -161,7 +161,7 @@ async fn an_account_that_was_taken_down_parks_the_bot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_rests_parks_the_bot() {
+async fn a_deactivated_account_suspends_the_bot() {
     let (pds, proxy, walt, _, mut sky) = walt().await;
     pds.deactivate(&walt).await;
     for setback in [not_accepted(sky.post(1, "a").await.1), sky.renew().await.unwrap_err()] {
@@ -179,7 +179,7 @@ async fn an_account_that_rests_parks_the_bot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_has_moved_is_followed() {
+async fn a_migrated_account_is_followed() {
     let (pds, proxy, walt, _, mut sky) = walt().await;
     let new = PdsProxy::before(pds).await;
     // The old server knows the account no more, and says so in one of several ways.
@@ -223,7 +223,7 @@ async fn an_account_that_has_moved_is_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_out_ends_the_session_and_twice_is_as_good() {
+async fn signing_out_ends_the_session_and_is_idempotent() {
     let (_, proxy, _, _, mut sky) = walt().await;
     for _ in 0..2 {
         sky.bluesky.revoke(sky.tokens()).await.unwrap();

@@ -70,7 +70,7 @@ fn token(page: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_link_opens_once_and_who_leaves_is_out() {
+async fn a_login_link_works_once_and_signing_out_ends_access() {
     let dashboard = dashboard("");
     let link = dashboard.folder.key();
     // Chats, mail servers and browsers that look at it do not use it up, and get nothing by it.
@@ -110,7 +110,7 @@ async fn a_link_opens_once_and_who_leaves_is_out() {
 }
 
 #[tokio::test]
-async fn closing_ends_every_session() {
+async fn revoking_ends_every_session() {
     let dashboard = dashboard("");
     let (session, link) = (dashboard.enter().await, dashboard.folder.key());
     assert_eq!(dashboard.folder.run(&["dashboard", "--close"]).code, 0);
@@ -152,7 +152,7 @@ async fn nothing_of_the_flock_is_shown_to_strangers() {
 }
 
 #[tokio::test]
-async fn only_pages_of_ours_change_something() {
+async fn only_our_own_pages_can_change_anything() {
     let dashboard = dashboard("");
     let session = dashboard.enter().await;
     let url = dashboard.folder.url("/bots/walt/pause");
@@ -191,7 +191,7 @@ async fn only_pages_of_ours_change_something() {
 }
 
 #[tokio::test]
-async fn a_name_of_another_that_leads_here_is_not_answered() {
+async fn an_unknown_host_name_is_not_answered() {
     let dashboard = dashboard("public_url = \"https://birds.test\"");
     for (host, status) in [
         ("evil.test", StatusCode::MISDIRECTED_REQUEST),
@@ -242,7 +242,7 @@ fn hashed(password: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_password_lets_in_and_guessing_is_slow() {
+async fn a_password_signs_in_and_guessing_is_slow() {
     let dashboard = dashboard(&format!("password = \"{}\"", hashed("correct horse battery")));
     let locked = dashboard.get("/").await;
     assert_eq!(locked.status(), StatusCode::FORBIDDEN);
@@ -295,7 +295,7 @@ async fn strangers_form(dashboard: &DashboardFixture) -> SignedIn {
 }
 
 #[tokio::test]
-async fn a_client_with_many_addresses_keeps_no_other_out() {
+async fn a_client_with_many_addresses_locks_no_other_out() {
     let password = hashed("correct horse battery");
     let dashboard = dashboard(&format!("password = \"{password}\"\nproxies = [\"127.0.0.1\"]"));
     let form = strangers_form(&dashboard).await;
@@ -344,7 +344,7 @@ async fn other_machines_need_a_password() {
 }
 
 #[tokio::test]
-async fn what_others_write_stays_text() {
+async fn untrusted_text_is_escaped() {
     let dashboard = dashboard("");
     let evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
     dashboard.folder.write("walt.txt", format!("{evil}\n</textarea><script>alert(2)</script>\n").as_bytes());
@@ -376,7 +376,7 @@ async fn what_others_write_stays_text() {
 }
 
 #[tokio::test]
-async fn so_many_pages_are_told_news_and_all_are_let_go_at_the_end() {
+async fn event_streams_are_limited_and_closed_at_shutdown() {
     let dashboard = dashboard("");
     let session = dashboard.enter().await;
     let listen = async || {
@@ -414,7 +414,7 @@ async fn so_many_pages_are_told_news_and_all_are_let_go_at_the_end() {
 }
 
 #[tokio::test]
-async fn programs_read_the_same_as_by_commands() {
+async fn the_json_api_equals_the_commands_json() {
     let dashboard = dashboard("");
     for _ in 0..2 {
         assert_eq!(dashboard.folder.run(&["post", "walt"]).code, 0);
@@ -450,7 +450,7 @@ async fn programs_read_the_same_as_by_commands() {
 }
 
 #[tokio::test]
-async fn a_password_is_made_into_what_the_configuration_takes() {
+async fn flockd_password_prints_a_valid_hash() {
     let folder = Folder::with(&FLOCK.replace("MORE", ""));
     folder.write("walt.txt", b"one\n");
     let make = |typed: &str| {

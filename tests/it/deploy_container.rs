@@ -159,7 +159,7 @@ fn posted(folder: &Folder) -> Vec<String> {
 }
 
 #[test]
-fn a_flock_lives_in_it_is_asked_stopped_and_goes_on_in_the_next() {
+fn a_flock_runs_in_a_container_and_continues_in_the_next() {
     let Some(containers) = ContainerStore::new() else { return };
     let flock = Folder::with(
         "[web]\nlisten = \"127.0.0.1:PORT\"\n\
@@ -188,7 +188,7 @@ fn a_flock_lives_in_it_is_asked_stopped_and_goes_on_in_the_next() {
 }
 
 #[test]
-fn compose_locks_it_in_and_agrees_with_the_image_and_the_unit() {
+fn compose_is_hardened_and_matches_the_image_and_the_unit() {
     let text = fs::read_to_string(deploy("compose.yaml")).unwrap();
     let compose = &yaml_rust2::YamlLoader::load_from_str(&text).unwrap()[0];
     let flockd = &compose["services"]["flockd"];

@@ -91,7 +91,7 @@ fn trial(folder: &Path) -> Option<Vec<(String, String)>> {
 }
 
 #[test]
-fn the_package_lives_as_an_administrator_expects() {
+fn the_package_installs_runs_upgrades_and_removes() {
     let folder = tempfile::tempdir().unwrap();
     let (old, new) = (folder.path().join("old.deb"), folder.path().join("new.deb"));
     package(&old);
@@ -172,14 +172,14 @@ fn analyze(verb: &[&str]) -> Option<Output> {
 }
 
 #[test]
-fn systemd_finds_no_mistake_in_it() {
+fn systemd_verifies_the_unit() {
     let Some(said) = analyze(&["verify"]) else { return };
     // It ends well also where it has complained.
     assert!(said.status.success() && said.stderr.is_empty(), "{}", String::from_utf8_lossy(&said.stderr));
 }
 
 #[test]
-fn it_exposes_little() {
+fn the_unit_has_a_low_exposure() {
     let threshold = format!("--threshold={EXPOSURE}");
     let Some(said) = analyze(&["security", "--offline=true", "--no-pager", &threshold]) else { return };
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stdout));

@@ -32,7 +32,7 @@ fn promtool(arguments: &[&str], file: &Path) {
 }
 
 #[test]
-fn they_can_be_read_and_speak_up_when_they_should() {
+fn the_rules_parse_and_fire_when_they_should() {
     promtool(&["check", "rules", "--lint=all", "--lint-fatal"], &rules());
     let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rigs/prometheus/alerts.test.yml");
     let tests = std::fs::read_to_string(tests).unwrap().replace("RULES", rules().to_str().unwrap());
@@ -102,7 +102,7 @@ fn names(text: &str) -> BTreeSet<&str> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn prometheus_scrapes_a_daemon_and_finds_all_that_the_rules_ask_for() {
+async fn prometheus_scrapes_every_metric_that_the_rules_use() {
     let folder = Folder::with(
         "[web]\nlisten = \"127.0.0.1:PORT\"\n\
          [bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"* * * * * *\"\n",

@@ -12,7 +12,7 @@ use flockd::flock::event::Event;
 const LANDING_PAGE: usize = 150;
 
 #[test]
-fn every_link_between_pages_leads_somewhere() {
+fn every_link_between_pages_resolves() {
     let mut broken = Vec::new();
     let mut links = 0;
     for page in pages() {

@@ -51,7 +51,7 @@ async fn goes_by(fixture: &mut EngineFixture, name: &str) {
 }
 
 #[tokio::test]
-async fn a_bot_renamed_without_a_word_goes_on() {
+async fn a_bot_renamed_without_was_continues() {
     let mut fixture = after_three_lines().await;
     // flockd was not started while it was called that.
     goes_by(&mut fixture, "whitman").await;
@@ -69,7 +69,7 @@ async fn a_bot_renamed_without_a_word_goes_on() {
 }
 
 #[tokio::test]
-async fn a_poem_that_begins_again_begins_as_a_whole() {
+async fn a_poem_that_begins_again_uses_all_its_lines() {
     let mut fixture = after_three_lines().await;
     goes_by(&mut fixture, "whitman").await;
     fixture.stop().await;
@@ -99,7 +99,7 @@ async fn a_line_that_was_planned_before_the_account_was_known_is_not_repeated() 
 
 /// Two bots at the same minute, with two pairs of tokens; whose they are is not known yet.
 #[tokio::test]
-async fn of_two_bots_with_one_account_the_later_is_stopped_and_says_so() {
+async fn of_two_bots_with_one_account_the_later_stops_with_a_reason() {
     let flock = [(on("walt", "* * * * *"), poem("w", 9)), (on("emily", "* * * * *"), poem("w", 9))];
     let mut fixture = EngineFixture::of(flock).await;
     fixture.stop().await;
@@ -134,7 +134,7 @@ async fn of_two_bots_with_one_account_the_later_is_stopped_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_bot_with_an_account_of_its_own_is_stopped_no_more() {
+async fn a_bot_with_its_own_account_again_continues() {
     let flock = [(on("walt", "0 * * * *"), poem("w", 9)), (on("emily", "30 * * * *"), poem("e", 9))];
     let mut fixture = EngineFixture::of(flock).await;
     fixture.stop().await;
@@ -150,7 +150,7 @@ async fn a_bot_with_an_account_of_its_own_is_stopped_no_more() {
 
 /// What was in doubt when the bot was stopped is still looked for.
 #[tokio::test]
-async fn a_doubt_is_settled_whichever_bot_has_the_account() {
+async fn an_unknown_outcome_is_settled_whichever_bot_has_the_account() {
     let flock = [(on("walt", "* * * * *"), poem("w", 9)), (on("emily", "@yearly"), poem("e", 9))];
     let mut fixture = EngineFixture::of(flock).await;
     fixture.stop().await;
@@ -171,7 +171,7 @@ async fn a_doubt_is_settled_whichever_bot_has_the_account() {
 
 /// A bot keeps its history when it signs in to another account.
 #[tokio::test]
-async fn a_bot_takes_its_history_along_to_another_account() {
+async fn a_bot_keeps_its_history_on_another_account() {
     let fixture = after_three_lines().await;
     fixture.net("walt").prepares(Ok(account("elsewhere")));
     fixture.pass(minutes(9)).await;

@@ -60,7 +60,7 @@ fn gave_up_for(cause: Cause) -> impl Fn(&Event) -> bool {
 }
 
 #[tokio::test]
-async fn a_crowd_that_is_due_at_once_spends_a_budget_once() {
+async fn bots_due_at_once_never_overspend_the_budget() {
     let fixture = EngineFixture::of(crowd(&posts_per_day(3))).await;
     fixture.pass(minutes(2)).await;
     assert_eq!(sent(&fixture).len(), 3);
@@ -68,7 +68,7 @@ async fn a_crowd_that_is_due_at_once_spends_a_budget_once() {
 }
 
 #[tokio::test]
-async fn a_crowd_that_is_due_at_once_keeps_the_pace() {
+async fn bots_due_at_once_keep_the_pace() {
     let pace = Duration::from_millis(200);
     let fixture = EngineFixture::of(crowd(&app(pace, Budget::default()))).await;
     fixture.pass(minutes(2)).await;
@@ -81,7 +81,7 @@ async fn a_crowd_that_is_due_at_once_keeps_the_pace() {
 }
 
 #[tokio::test]
-async fn a_budget_of_a_day_outlives_a_crash_and_ends_at_midnight_by_utc() {
+async fn a_daily_budget_survives_a_crash_and_resets_at_midnight_utc() {
     let app = posts_per_day(3);
     let mut fixture = EngineFixture::of([
         (member("walt", "*/10 * * * *", &app), poem("w", 300)),
@@ -105,7 +105,7 @@ async fn a_budget_of_a_day_outlives_a_crash_and_ends_at_midnight_by_utc() {
 }
 
 #[tokio::test]
-async fn money_is_spent_on_links_sooner() {
+async fn posts_with_links_use_the_budget_up_sooner() {
     let budget = Budget { milli_dollars_per_month: Some(250), ..Budget::default() };
     let poem = "see example.com\nplain\nplainer\nplainest\nend\n";
     let app = app(Duration::ZERO, budget);

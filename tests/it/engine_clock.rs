@@ -38,7 +38,7 @@ async fn after_downtime_the_newest_missed_slot_fires_and_the_others_are_counted(
 }
 
 #[tokio::test]
-async fn after_downtime_nothing_fires_that_is_too_late() {
+async fn after_downtime_nothing_too_late_fires() {
     let mut walt = every("0 12,14 * * *");
     walt.max_late = minutes(59);
     let mut fixture = EngineFixture::of([(walt, poem("w", 99))]).await;
@@ -66,7 +66,7 @@ async fn after_downtime_a_planned_post_is_not_sent_too_late() {
 }
 
 #[tokio::test]
-async fn a_bot_that_skips_fires_nothing_that_was_missed() {
+async fn a_bot_that_skips_missed_slots_fires_none_of_them() {
     let mut walt = every("*/10 * * * *");
     walt.on_miss = OnMiss::Skip;
     let mut fixture = EngineFixture::of([(walt, poem("w", 99))]).await;
@@ -80,7 +80,7 @@ async fn a_bot_that_skips_fires_nothing_that_was_missed() {
 }
 
 #[tokio::test]
-async fn a_year_of_seconds_is_no_burst_and_costs_no_time() {
+async fn a_year_of_missed_seconds_causes_no_burst_and_no_delay() {
     let mut fixture = EngineFixture::of([(every("* * * * * *"), poem("w", 99))]).await;
     fixture.stop().await;
     fixture.clock.set(fixture.now() + TimeDelta::days(366));
@@ -90,7 +90,7 @@ async fn a_year_of_seconds_is_no_burst_and_costs_no_time() {
 }
 
 #[tokio::test]
-async fn a_clock_jump_back_fires_nothing_twice_and_is_told() {
+async fn a_clock_jump_back_fires_nothing_twice_and_is_logged() {
     let fixture = EngineFixture::of([(every("*/10 * * * *"), poem("w", 99))]).await;
     fixture.pass(minutes(10)).await;
     fixture.set_clock(at("2024-03-05T11:10:00Z")).await;
@@ -103,7 +103,7 @@ async fn a_clock_jump_back_fires_nothing_twice_and_is_told() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_only_adjusted_is_no_news() {
+async fn a_small_clock_adjustment_is_not_logged() {
     let fixture = EngineFixture::of([(every("@hourly"), poem("w", 9))]).await;
     fixture.pass(minutes(10)).await;
     fixture.clock.set(fixture.now() - TimeDelta::seconds(3));
@@ -112,7 +112,7 @@ async fn a_clock_that_is_only_adjusted_is_no_news() {
 }
 
 #[tokio::test]
-async fn a_clock_jump_back_holds_no_work_up() {
+async fn a_clock_jump_back_delays_no_work() {
     let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.net("walt").then(Next::Panic);
     fixture.pass(minutes(1)).await;
@@ -125,7 +125,7 @@ async fn a_clock_jump_back_holds_no_work_up() {
 }
 
 #[tokio::test]
-async fn a_clock_jump_ahead_by_a_day_posts_once_a_bot() {
+async fn a_clock_jump_ahead_by_a_day_posts_once_per_bot() {
     let fixture =
         EngineFixture::of([(every("*/10 * * * *"), poem("w", 99)), (bot("emily"), poem("e", 99))]).await;
     fixture.pass(seconds(30)).await;
@@ -209,7 +209,7 @@ async fn random_clock_jumps_cause_no_burst_and_no_spinning_loop() {
 
 /// The clock was set ten years ahead, for a few seconds.
 #[tokio::test]
-async fn a_clock_that_was_ahead_is_loud_and_a_person_resets_it() {
+async fn a_last_slot_ahead_of_the_clock_is_reported_and_a_person_resets_it() {
     let fixture = EngineFixture::of([(every("* * * * *"), poem("w", 99))]).await;
     fixture.pass(minutes(1)).await;
     fixture.set_clock(at("2036-01-01T00:00:30Z")).await;
@@ -275,7 +275,7 @@ async fn a_clock_that_is_behind_resets_nothing() {
 
 /// Rows from that clock neither silence a bot nor count for its hourly cap.
 #[tokio::test]
-async fn posts_of_the_future_do_not_count_for_this_hour() {
+async fn posts_dated_in_the_future_do_not_count_for_this_hour() {
     let mut walt = every("* * * * *");
     walt.max_per_hour = 5;
     let mut fixture = EngineFixture::at_time(at("2036-01-01T00:00:00Z"), [(walt, poem("w", 99))]).await;
@@ -291,7 +291,7 @@ async fn posts_of_the_future_do_not_count_for_this_hour() {
 
 /// The newest row is the one that came last, and not the one with the latest id.
 #[tokio::test]
-async fn ids_of_a_clock_that_was_ahead_hide_no_row_that_came_after_them() {
+async fn ids_from_a_clock_that_was_ahead_hide_no_later_row() {
     let fixture =
         EngineFixture::at_time(at("2036-01-01T00:00:30Z"), [(every("* * * * *"), poem("w", 99))]).await;
     fixture.pass(minutes(2)).await;
@@ -306,7 +306,7 @@ async fn ids_of_a_clock_that_was_ahead_hide_no_row_that_came_after_them() {
 }
 
 #[tokio::test]
-async fn what_was_planned_by_a_clock_that_was_ahead_is_given_up() {
+async fn a_post_planned_by_a_clock_that_was_ahead_is_released() {
     let fixture =
         EngineFixture::at_time(at("2036-01-01T00:00:30Z"), [(every("0 * * * *"), poem("w", 99))]).await;
     fixture.net("walt").then(setback(Cause::Limits, Some(at("2036-01-01T01:30:00Z"))));
@@ -320,7 +320,7 @@ async fn what_was_planned_by_a_clock_that_was_ahead_is_given_up() {
 
 /// The clock was half an hour ahead when the network said Retry-After.
 #[tokio::test]
-async fn a_wait_of_a_clock_that_was_ahead_is_not_waited_for() {
+async fn a_retry_after_from_a_clock_that_was_ahead_is_ignored() {
     let fixture = EngineFixture::of([(every("10 * * * *"), poem("w", 99))]).await;
     fixture.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T12:40:00Z"))));
     fixture.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T12:55:00Z"))));
@@ -334,7 +334,7 @@ async fn a_wait_of_a_clock_that_was_ahead_is_not_waited_for() {
 
 /// Sent by a clock that was years ahead, and looked for by one that is right.
 #[tokio::test]
-async fn a_doubt_of_a_clock_that_was_ahead_is_settled_at_once() {
+async fn an_unknown_outcome_from_a_clock_that_was_ahead_is_settled_at_once() {
     for (sight, sent) in [(like("found"), 1), (nothing(), 1)] {
         let mut fixture =
             EngineFixture::at_time(at("2036-01-01T00:00:30Z"), [(every("0 * * * *"), poem("w", 99))]).await;

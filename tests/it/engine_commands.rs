@@ -32,7 +32,7 @@ async fn a_text_with_control_characters_is_refused() {
 }
 
 #[tokio::test]
-async fn a_text_by_hand_is_posted_at_once_and_uses_no_line() {
+async fn a_manual_text_is_posted_at_once_and_uses_no_line() {
     let fixture = quiet("one\n").await;
     let answer = fixture.post("walt", Some("hello")).await;
     assert!(answer.done && answer.message.contains("https://example.org/walt-1"), "{answer:?}");
@@ -44,7 +44,7 @@ async fn a_text_by_hand_is_posted_at_once_and_uses_no_line() {
 }
 
 #[tokio::test]
-async fn a_post_by_hand_is_given_a_line_of_the_round_and_slots_go_on() {
+async fn a_manual_post_takes_a_line_of_the_round_and_slots_continue() {
     let fixture = EngineFixture::of([(bot("walt"), poem("w", 3))]).await;
     assert!(fixture.post("walt", None).await.done);
     fixture.pass(minutes(2)).await;
@@ -53,7 +53,7 @@ async fn a_post_by_hand_is_given_a_line_of_the_round_and_slots_go_on() {
 }
 
 #[tokio::test]
-async fn an_open_post_is_in_the_way_and_named() {
+async fn an_open_post_blocks_a_manual_post_and_is_named() {
     let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.net("walt").then(Next::Silence { arrived: false });
     fixture.pass(minutes(1)).await;
@@ -95,7 +95,7 @@ async fn an_exhausted_bot_still_posts_a_text_but_has_no_line() {
 }
 
 #[tokio::test]
-async fn by_hand_too_a_poem_begins_again() {
+async fn a_manual_post_also_begins_a_poem_again() {
     let mut walt = bot("walt");
     (walt.schedule, walt.at_end) = (cron("0 0 * * *"), AtEnd::Again);
     let fixture = EngineFixture::of([(walt, "one\ntwo\n")]).await;
@@ -106,7 +106,7 @@ async fn by_hand_too_a_poem_begins_again() {
 }
 
 #[tokio::test]
-async fn what_was_not_accepted_by_hand_is_released_for_a_person_can_ask_again() {
+async fn a_manual_post_that_was_not_accepted_is_released() {
     let fixture = quiet("one\n").await;
     fixture.net("walt").then(unreachable());
     let answer = fixture.post("walt", None).await;
@@ -120,7 +120,7 @@ async fn what_was_not_accepted_by_hand_is_released_for_a_person_can_ask_again() 
 }
 
 #[tokio::test]
-async fn a_flood_by_hand_is_stopped_too() {
+async fn the_hourly_cap_applies_to_manual_posts() {
     let mut walt = bot("walt");
     (walt.schedule, walt.max_per_hour) = (cron("0 0 * * *"), 2);
     let fixture = EngineFixture::of([(walt, poem("w", 9))]).await;
@@ -134,7 +134,7 @@ async fn a_flood_by_hand_is_stopped_too() {
 }
 
 #[tokio::test]
-async fn a_stale_wish_is_not_granted() {
+async fn a_stale_command_is_not_executed() {
     let mut fixture = quiet("one\n").await;
     fixture.stop().await;
     let id = fixture.ask(want(Some("hello"))).await;
@@ -146,7 +146,7 @@ async fn a_stale_wish_is_not_granted() {
 }
 
 #[tokio::test]
-async fn a_withdrawn_wish_is_not_granted_and_a_taken_one_not_withdrawn() {
+async fn a_canceled_command_is_not_executed_and_a_claimed_one_not_canceled() {
     let mut fixture = quiet("one\n").await;
     fixture.stop().await;
     let id = fixture.ask(want(None)).await;
@@ -163,7 +163,7 @@ async fn a_withdrawn_wish_is_not_granted_and_a_taken_one_not_withdrawn() {
 }
 
 #[tokio::test]
-async fn a_lost_ring_only_costs_time() {
+async fn a_lost_notification_only_costs_time() {
     let fixture = quiet("one\n").await;
     let id = fixture.submit_command(want(Some("hello"))).await;
     fixture.pass(seconds(25)).await;
@@ -173,7 +173,7 @@ async fn a_lost_ring_only_costs_time() {
 }
 
 #[tokio::test]
-async fn a_wish_from_before_a_crash_is_answered_from_the_row() {
+async fn a_command_from_before_a_crash_is_answered_from_its_row() {
     let mut fixture = quiet("one\n").await;
     fixture.net("walt").then(Next::Hold { arrived: true });
     let id = fixture.ask(want(Some("hello"))).await;
@@ -188,7 +188,7 @@ async fn a_wish_from_before_a_crash_is_answered_from_the_row() {
 }
 
 #[tokio::test]
-async fn a_wish_that_broke_the_client_is_answered_all_the_same() {
+async fn a_command_whose_client_panicked_is_still_answered() {
     let fixture = quiet("one\n").await;
     fixture.net("walt").then(Next::Panic);
     let id = fixture.ask(want(Some("hello"))).await;
@@ -201,7 +201,7 @@ async fn a_wish_that_broke_the_client_is_answered_all_the_same() {
 }
 
 #[tokio::test]
-async fn wishes_wait_for_the_call_in_flight_and_are_granted_in_order() {
+async fn commands_wait_for_the_call_in_flight_and_run_in_order() {
     let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.net("walt").then(Next::Hold { arrived: true });
     fixture.pass(minutes(1)).await;
@@ -216,7 +216,7 @@ async fn wishes_wait_for_the_call_in_flight_and_are_granted_in_order() {
 }
 
 #[tokio::test]
-async fn a_wish_of_a_newer_flockd_is_answered_and_stops_no_other() {
+async fn a_command_of_a_newer_flockd_is_answered_and_blocks_no_other() {
     let fixture = quiet("one\n").await;
     let id = "0190a0a0-0000-7000-8000-000000000000";
     let strange = format!("insert into wish (id, what, made_at) values ('{id}', '{{\"fly\":{{}}}}', 0)");
@@ -227,7 +227,7 @@ async fn a_wish_of_a_newer_flockd_is_answered_and_stops_no_other() {
 }
 
 #[tokio::test]
-async fn a_post_is_taken_back_and_its_line_stays_used() {
+async fn a_deleted_posts_line_stays_used() {
     let fixture = EngineFixture::of([(bot("walt"), "one\ntwo\n")]).await;
     fixture.pass(minutes(1)).await;
     let posted = fixture.last("walt").await;
@@ -246,7 +246,7 @@ async fn a_post_is_taken_back_and_its_line_stays_used() {
 }
 
 #[tokio::test]
-async fn a_post_that_the_network_keeps_stays_posted() {
+async fn a_post_that_the_network_will_not_delete_stays_posted() {
     let fixture = EngineFixture::of([(bot("walt"), "one\ntwo\n")]).await;
     fixture.pass(minutes(1)).await;
     fixture.net("walt").keeps_all(setback(Cause::Limits, None));
@@ -264,7 +264,7 @@ fn names(answer: &CommandResult, parts: &[&str]) -> bool {
 }
 
 #[tokio::test]
-async fn a_skipped_slot_is_passed_over_and_the_next_is_not() {
+async fn a_skipped_slot_does_not_fire_and_the_next_does() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.pass(minutes(1)).await;
     let skip = async |fixture: &EngineFixture| {
@@ -287,7 +287,7 @@ async fn a_skipped_slot_is_passed_over_and_the_next_is_not() {
 }
 
 #[tokio::test]
-async fn an_undone_skip_is_posted_in_its_slot_and_once() {
+async fn an_undone_skip_posts_once_in_its_slot() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.pass(minutes(1)).await;
     let walt = || "walt".to_owned();
@@ -322,7 +322,7 @@ async fn an_undone_skip_is_posted_in_its_slot_and_once() {
 }
 
 #[tokio::test]
-async fn a_slot_whose_delay_runs_is_skipped_and_none_that_is_due() {
+async fn a_slot_is_skipped_during_its_delay_but_not_once_due() {
     let mut walt = bot("walt");
     walt.schedule = cron("0 * * * *");
     walt.jitter = std::time::Duration::from_secs(50 * 60);
@@ -341,7 +341,7 @@ async fn a_slot_whose_delay_runs_is_skipped_and_none_that_is_due() {
 
 /// By that clock it is recent for years.
 #[tokio::test]
-async fn a_wish_of_a_clock_that_was_ahead_is_not_granted() {
+async fn a_command_dated_by_a_clock_that_was_ahead_is_not_executed() {
     let mut fixture = quiet("one\n").await;
     fixture.stop().await;
     let now = fixture.now();

@@ -25,7 +25,7 @@ fn records(fixture: &EngineFixture) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn each_attempt_at_a_post_sends_the_same() {
+async fn every_attempt_at_a_post_sends_the_same_record() {
     let fixture = composing().await;
     fixture.net("walt").then(unreachable());
     fixture.net("walt").then(Next::Silence { arrived: false });
@@ -41,7 +41,7 @@ async fn each_attempt_at_a_post_sends_the_same() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_composed_is_composed_later_and_nothing_is_sent_before() {
+async fn a_failed_composition_is_retried_before_anything_is_sent() {
     let fixture = EngineFixture::of([(bot("walt"), poem("w", 99))]).await;
     fixture.net("walt").composes([Err(unreachable()), Ok("composed".to_owned())]);
     fixture.pass(seconds(61)).await;
@@ -52,7 +52,7 @@ async fn what_could_not_be_composed_is_composed_later_and_nothing_is_sent_before
 }
 
 #[tokio::test]
-async fn a_network_that_leaves_every_attempt_in_doubt_is_asked_less_and_less_often() {
+async fn a_network_whose_outcomes_are_all_unknown_is_backed_off() {
     let fixture = composing().await;
     fixture.net("walt").always(Next::Silence { arrived: false });
     fixture.net("walt").sees(ProbeResult::Absent);
@@ -78,7 +78,7 @@ fn with_limit(characters: u32) -> Account {
 }
 
 #[tokio::test]
-async fn a_line_is_chosen_anew_when_the_server_turns_out_to_take_less() {
+async fn another_line_is_chosen_when_the_server_allows_less() {
     let fixture = EngineFixture::of([on_a_server(&["twelve chars", "short", "twelve again"])]).await;
     fixture.net("walt").prepares(Ok(with_limit(8)));
     fixture.pass(minutes(3)).await;
@@ -87,7 +87,7 @@ async fn a_line_is_chosen_anew_when_the_server_turns_out_to_take_less() {
 }
 
 #[tokio::test]
-async fn a_line_that_a_generous_server_takes_is_posted_once_that_is_known() {
+async fn a_long_line_is_posted_once_the_servers_limit_is_known() {
     let long = "a".repeat(600);
     let fixture = EngineFixture::of([on_a_server(&[&long, "short"])]).await;
     fixture.net("walt").prepares(Ok(with_limit(5_000)));
@@ -96,7 +96,7 @@ async fn a_line_that_a_generous_server_takes_is_posted_once_that_is_known() {
 }
 
 #[tokio::test]
-async fn what_is_learnt_again_of_an_account_is_remembered_and_no_news() {
+async fn unchanged_account_details_are_stored_and_not_logged() {
     let fixture = EngineFixture::of([on_a_server(&["one", "two", "three"])]).await;
     fixture.net("walt").prepares(Ok(with_limit(500)));
     fixture.pass(minutes(1)).await;

@@ -20,7 +20,7 @@ async fn in_doubt(next: Next) -> EngineFixture {
 }
 
 #[tokio::test]
-async fn a_bot_in_doubt_waits_and_the_others_go_on() {
+async fn a_bot_with_an_unknown_outcome_waits_and_the_others_continue() {
     let fixture = in_doubt(LOST).await;
     fixture.pass(minutes(20)).await;
     assert_eq!(fixture.history("walt").await, ["12:01:00 unknown (ask) w1"]);
@@ -69,7 +69,7 @@ async fn settled_as_not_posted_too_late_the_line_is_free_again() {
 }
 
 #[tokio::test]
-async fn after_doubt_a_bot_that_skips_waits_for_its_next_slot() {
+async fn after_settling_a_bot_that_skips_waits_for_its_next_slot() {
     let mut walt = bot("walt");
     (walt.on_miss, walt.schedule) = (OnMiss::Skip, cron("*/10 * * * *"));
     let fixture = EngineFixture::of([(walt, poem("w", 9))]).await;
@@ -83,7 +83,7 @@ async fn after_doubt_a_bot_that_skips_waits_for_its_next_slot() {
 }
 
 #[tokio::test]
-async fn only_what_is_unknown_can_be_settled() {
+async fn only_unknown_outcomes_can_be_settled() {
     let fixture = in_doubt(posted("1").into()).await;
     let answer = fixture.settle("walt", false).await;
     assert!(!answer.done, "{answer:?}");
@@ -91,7 +91,7 @@ async fn only_what_is_unknown_can_be_settled() {
 }
 
 #[tokio::test]
-async fn a_crash_between_intent_and_answer_is_doubt_and_nothing_is_sent_again() {
+async fn a_crash_while_sending_is_an_unknown_outcome_and_nothing_is_resent() {
     for order in Order::ALL.iter().copied() {
         let mut walt = bot("walt");
         walt.order = order;
@@ -118,7 +118,7 @@ async fn a_crash_between_intent_and_answer_is_doubt_and_nothing_is_sent_again() 
 }
 
 #[tokio::test]
-async fn a_network_that_knows_it_has_nothing_gets_the_same_post_after_a_crash() {
+async fn after_a_crash_a_network_that_proves_absence_gets_the_same_post() {
     let mut fixture = EngineFixture::of([(bot("emily"), poem("e", 9))]).await;
     fixture.net("emily").sees(ProbeResult::Absent);
     fixture.net("emily").then(Next::Hold { arrived: false });
@@ -132,7 +132,7 @@ async fn a_network_that_knows_it_has_nothing_gets_the_same_post_after_a_crash() 
 }
 
 #[tokio::test]
-async fn a_duplicate_after_doubt_proves_that_the_first_attempt_arrived() {
+async fn a_duplicate_after_an_unknown_outcome_proves_the_first_attempt_arrived() {
     let fixture = in_doubt(LOST).await;
     fixture.net("walt").then(duplicate());
     assert!(fixture.settle("walt", false).await.done);
@@ -144,7 +144,7 @@ async fn a_duplicate_after_doubt_proves_that_the_first_attempt_arrived() {
 }
 
 #[tokio::test]
-async fn a_duplicate_after_doubt_proves_nothing_of_a_refrain() {
+async fn a_duplicate_after_an_unknown_outcome_proves_nothing_about_a_refrain() {
     let fixture = EngineFixture::of([(bot("walt"), "Holy!\nHoly!\n")]).await;
     fixture.pass(minutes(1)).await;
     fixture.net("walt").then(LOST);
@@ -159,7 +159,7 @@ async fn a_duplicate_after_doubt_proves_nothing_of_a_refrain() {
 }
 
 #[tokio::test]
-async fn a_panic_becomes_doubt_and_stops_no_other_bot() {
+async fn a_panic_leaves_an_unknown_outcome_and_stops_no_other_bot() {
     let fixture = in_doubt(Next::Panic).await;
     fixture.wait_for(|event| matches!(event, Event::Panicked { .. })).await;
     fixture.pass(minutes(5)).await;
@@ -169,7 +169,7 @@ async fn a_panic_becomes_doubt_and_stops_no_other_bot() {
 }
 
 #[tokio::test]
-async fn a_bot_that_moved_to_another_network_takes_no_open_post_along() {
+async fn a_bot_that_changes_networks_takes_no_open_post_along() {
     let mut fixture = in_doubt(LOST).await;
     fixture.net("emily").always(unreachable());
     fixture.pass(minutes(1)).await;

@@ -23,7 +23,7 @@ async fn an_edit_counts_from_the_next_slot() {
 }
 
 #[tokio::test]
-async fn a_broken_edit_keeps_the_last_version_and_says_so_once() {
+async fn a_broken_edit_keeps_the_last_version_and_is_logged_once() {
     let fixture = EngineFixture::of([(bot("walt"), "one\ntwo\nthree\nfour\n")]).await;
     fixture.pass(minutes(1)).await;
     fixture.write("walt", "one\ntw\0o\n");
@@ -41,7 +41,7 @@ async fn a_broken_edit_keeps_the_last_version_and_says_so_once() {
 }
 
 #[tokio::test]
-async fn without_a_poem_a_slot_is_given_up_aloud_and_the_others_go_on() {
+async fn a_slot_without_a_poem_is_released_with_an_error_and_others_continue() {
     let fixture = EngineFixture::of([(bot("walt"), ""), (bot("emily"), "e1\ne2\ne3\n")]).await;
     fixture.pass(minutes(2)).await;
     assert_eq!(fixture.net("emily").texts(), ["e1", "e2"]);
@@ -56,7 +56,7 @@ async fn without_a_poem_a_slot_is_given_up_aloud_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn a_line_that_does_not_fit_is_passed_over_and_does_not_hold_the_end_up() {
+async fn a_line_too_long_is_passed_over_and_does_not_delay_the_end() {
     let long = "x".repeat(281);
     let fixture = EngineFixture::of([(bot("walt"), &format!("one\n{long}\ntwo\n"))]).await;
     fixture.pass(minutes(4)).await;

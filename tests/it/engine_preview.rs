@@ -99,7 +99,7 @@ async fn intervene(
 }
 
 /// A month in which both zones change their clocks, with refrains, rounds, delays, and all that people do.
-async fn a_month_goes_as_previewed(seed: u64) {
+async fn a_month_runs_as_previewed(seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
     let mut walt = shuffled("walt");
     walt.schedule = in_zone("15 */3 * * *", "Europe/Berlin");
@@ -140,7 +140,7 @@ async fn a_month_goes_as_previewed(seed: u64) {
 
 #[tokio::test]
 async fn what_is_previewed_is_posted() {
-    a_month_goes_as_previewed(1).await;
+    a_month_runs_as_previewed(1).await;
 }
 
 #[tokio::test]
@@ -176,7 +176,7 @@ async fn the_hourly_limit_is_part_of_a_preview() {
 }
 
 #[tokio::test]
-async fn a_post_that_waits_is_the_first_to_come() {
+async fn a_waiting_post_comes_first() {
     let fixture = EngineFixture::of([(shuffled("walt"), poem("w", 9))]).await;
     fixture.net("walt").then(crate::support::network::unreachable());
     fixture.pass(minutes(1)).await;
@@ -195,7 +195,7 @@ async fn a_post_that_waits_is_the_first_to_come() {
 }
 
 #[tokio::test]
-async fn a_line_that_is_passed_over_does_not_come_in_its_round_and_all_others_keep_their_order() {
+async fn a_passed_over_line_is_missing_from_its_round_and_the_order_stays() {
     let mut fixture = EngineFixture::of([(shuffled("walt"), poem("w", 8))]).await;
     let walt = fixture.bots[0].clone();
     fixture.pass(minutes(2)).await;
@@ -226,7 +226,7 @@ async fn a_line_that_is_passed_over_does_not_come_in_its_round_and_all_others_ke
 }
 
 #[tokio::test]
-async fn passing_over_is_taken_back_and_says_what_is_wrong() {
+async fn passing_over_is_undone_and_reports_mistakes() {
     let mut fixture =
         EngineFixture::of([(Bot { order: Order::Sequence, ..shuffled("walt") }, "one\ntwo\nHoly!\nHoly!\n")])
             .await;

@@ -32,7 +32,7 @@ struct World {
 }
 
 #[tokio::test]
-async fn whatever_happens_nothing_is_posted_twice_and_nothing_is_lost() {
+async fn under_random_faults_nothing_is_posted_twice_or_lost() {
     for seed in 1..=CASES {
         let mut world = World::new(seed).await;
         for _ in 0..STEPS {

@@ -24,7 +24,7 @@ fn busy() -> Bot {
 }
 
 #[tokio::test]
-async fn a_schedule_of_every_second_is_no_flood_and_a_restart_begins_no_new_hour() {
+async fn the_hourly_cap_limits_a_schedule_of_every_second_across_restarts() {
     let mut fixture = EngineFixture::of([(busy(), poem("w", 99))]).await;
     let mut sent = Vec::new();
     for pause in [28, 28, 1] {
@@ -41,7 +41,7 @@ async fn a_schedule_of_every_second_is_no_flood_and_a_restart_begins_no_new_hour
 }
 
 #[tokio::test]
-async fn a_clock_jump_is_no_flood() {
+async fn the_hourly_cap_holds_across_clock_jumps() {
     let fixture = EngineFixture::of([(busy(), poem("w", 99))]).await;
     for _ in 0..TRIES {
         fixture.set_clock(fixture.now() + TimeDelta::hours(2)).await;
@@ -57,7 +57,7 @@ async fn a_clock_jump_is_no_flood() {
 /// The ledger forgets which slots were used, and a process notifies without end: each look at the bot finds the same
 /// slot due.
 #[tokio::test]
-async fn a_bug_in_the_schedule_is_no_flood() {
+async fn the_hourly_cap_contains_a_scheduling_bug() {
     let mut walt = busy();
     walt.schedule = cron("@hourly");
     let fixture = EngineFixture::of([(walt, poem("w", 99))]).await;
@@ -92,7 +92,7 @@ fn hold(scope: LimitScope, until: &str) -> Cooldown {
 }
 
 #[tokio::test]
-async fn a_rate_limit_of_the_app_holds_all_its_bots() {
+async fn a_rate_limit_of_the_app_stops_all_its_bots() {
     let fixture = EngineFixture::of([(hourly("walt"), poem("w", 9)), (bot("emily"), poem("e", 99))]).await;
     fixture.net("walt").then(setback(Cause::Credits, None));
     fixture.net("walt").cooldown(hold(LimitScope::App, "2024-03-05T12:25:00Z"));
@@ -110,7 +110,7 @@ async fn a_rate_limit_of_the_app_holds_all_its_bots() {
 }
 
 #[tokio::test]
-async fn a_rate_limit_of_a_bot_holds_that_bot_alone() {
+async fn a_rate_limit_of_a_bot_stops_only_that_bot() {
     let fixture = EngineFixture::of([(bot("walt"), poem("w", 99)), (bot("emily"), poem("e", 99))]).await;
     fixture.net("walt").cooldown(hold(LimitScope::Bot, "2024-03-05T12:25:00Z"));
     fixture.pass_until("2024-03-05T12:24:00Z").await;
@@ -139,7 +139,7 @@ async fn command(fixture: &EngineFixture, what: CommandKind) -> flockd::store::C
 }
 
 #[tokio::test]
-async fn a_paused_bot_posts_nothing_but_what_a_person_gives_it() {
+async fn a_paused_bot_posts_only_by_hand() {
     let mut fixture =
         EngineFixture::of([(hourly("walt"), poem("w", 9)), (bot("emily"), poem("e", 99))]).await;
     fixture.pass(minutes(10)).await;
@@ -162,7 +162,7 @@ async fn a_paused_bot_posts_nothing_but_what_a_person_gives_it() {
 }
 
 #[tokio::test]
-async fn a_pause_holds_a_post_that_waits_and_lets_a_doubt_be_settled() {
+async fn a_pause_holds_a_waiting_post_and_lets_an_unknown_outcome_settle() {
     let fixture = EngineFixture::of([(hourly("walt"), poem("w", 9))]).await;
     fixture.net("walt").then(setback(Cause::Unreachable, None));
     fixture.pass(minutes(10)).await;

@@ -77,7 +77,7 @@ async fn nothing_repeats_where_the_account_can_be_read() {
 }
 
 #[tokio::test]
-async fn the_slots_until_then_are_over() {
+async fn slots_up_to_the_restore_do_not_fire() {
     let fixture = put_back(hourly("walt"), "one\ntwo\nthree\nfour\nfive\n").await;
     fixture.pass(minutes(59)).await;
     assert_eq!(fixture.net("walt").sent().len(), 4, "16:00 was used by the ledger that is lost");
@@ -101,7 +101,7 @@ async fn refrains_and_rounds_are_told_apart_by_their_order() {
 }
 
 #[tokio::test]
-async fn what_was_still_to_be_sent_is_looked_for_first() {
+async fn a_post_planned_before_the_backup_is_probed_for_first() {
     let mut fixture = EngineFixture::of([(hourly("walt"), "one\ntwo\n")]).await;
     fixture.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T13:20:00Z"))));
     fixture.pass_until("2024-03-05T13:10:00Z").await;
@@ -120,7 +120,7 @@ async fn what_was_still_to_be_sent_is_looked_for_first() {
 }
 
 #[tokio::test]
-async fn what_was_not_sent_since_is_sent() {
+async fn a_post_not_sent_since_the_backup_is_sent() {
     let mut fixture = EngineFixture::of([(hourly("walt"), "one\ntwo\n")]).await;
     fixture.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T13:50:00Z"))));
     fixture.pass_until("2024-03-05T13:10:00Z").await;
@@ -132,7 +132,7 @@ async fn what_was_not_sent_since_is_sent() {
 }
 
 #[tokio::test]
-async fn where_the_account_can_t_be_read_a_person_says_when() {
+async fn an_unreadable_account_waits_for_a_person() {
     let mut fixture = EngineFixture::of([(hourly("walt"), "one\ntwo\n"), (hourly("emily"), "a\nb\n")]).await;
     fixture.back_up().await;
     let why = Why::new(Cause::App, "the script allows no look");
@@ -157,7 +157,7 @@ async fn where_the_account_can_t_be_read_a_person_says_when() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_away_is_waited_for() {
+async fn an_unreachable_account_is_retried() {
     let mut fixture = EngineFixture::of([(hourly("walt"), "one\ntwo\n")]).await;
     fixture.pass(hours(1)).await;
     fixture.back_up().await;
@@ -176,7 +176,7 @@ async fn an_account_that_is_away_is_waited_for() {
 }
 
 #[tokio::test]
-async fn a_doubt_of_the_copy_is_settled_before_the_account_is_read() {
+async fn an_unknown_outcome_in_the_backup_is_settled_before_reconciling() {
     let mut fixture = EngineFixture::of([(hourly("walt"), "Holy!\nHoly!\n")]).await;
     fixture.net("walt").then(Next::Silence { arrived: true });
     fixture.pass_until("2024-03-05T13:00:05Z").await;
@@ -196,7 +196,7 @@ async fn a_doubt_of_the_copy_is_settled_before_the_account_is_read() {
 }
 
 #[tokio::test]
-async fn a_post_that_is_planned_again_does_not_keep_the_account_from_being_written_down() {
+async fn a_replanned_post_does_not_block_reconciling() {
     let walt = Bot { schedule: cron("*/10 * * * *"), ..bot("walt") };
     let mut fixture = EngineFixture::of([(walt, FIVE)]).await;
     fixture.net("walt").then(setback(Cause::Limits, Some(at("2024-03-05T12:35:00Z"))));
@@ -214,7 +214,7 @@ async fn a_post_that_is_planned_again_does_not_keep_the_account_from_being_writt
 }
 
 #[tokio::test]
-async fn the_end_of_a_person_s_pause_is_no_leave_to_repeat_what_can_be_read() {
+async fn resuming_a_paused_bot_does_not_skip_reconciling() {
     let mut fixture = EngineFixture::of([(hourly("walt"), FIVE)]).await;
     assert!(command(&fixture, CommandKind::Pause { bot: "walt".to_owned() }).await.done);
     fixture.back_up().await;
@@ -262,7 +262,7 @@ async fn a_line_that_was_assumed_to_be_posted_begins_no_round() {
 }
 
 #[tokio::test]
-async fn a_bot_that_can_not_read_its_account_before_a_person_mends_it_is_loud() {
+async fn a_bot_that_cannot_read_its_account_reports_an_error() {
     let mut fixture = EngineFixture::of([(hourly("walt"), FIVE)]).await;
     fixture.pass(hours(1)).await;
     fixture.back_up().await;
@@ -291,7 +291,7 @@ async fn lines_that_differ_only_in_their_links_are_left_to_a_person() {
 }
 
 #[tokio::test]
-async fn an_account_that_shows_only_a_part_counts_as_one_that_can_t_be_read() {
+async fn a_partly_readable_account_counts_as_unreadable() {
     let mut fixture = EngineFixture::of([(hourly("walt"), FIVE)]).await;
     fixture.back_up().await;
     fixture.pass(hours(1)).await;
@@ -335,7 +335,7 @@ async fn the_history_of_an_account_counts_as_far_as_it_is_shown() {
 
 /// On the account it looks like another of several equal lines, and would be sent again if that one had its id.
 #[tokio::test]
-async fn a_history_waits_for_a_post_whose_outcome_is_unknown() {
+async fn importing_a_history_waits_for_an_unknown_outcome() {
     let fixture = EngineFixture::of([(hourly("walt"), "holy\nholy\n")]).await;
     fixture.net("walt").then(Next::Hold { arrived: true });
     fixture.pass(hours(1)).await;
@@ -351,7 +351,7 @@ async fn a_history_waits_for_a_post_whose_outcome_is_unknown() {
 
 /// The clock was three hours ahead when the copy was made, and was set right before the copy was put back.
 #[tokio::test]
-async fn a_copy_of_a_clock_that_was_ahead_hides_nothing_that_was_posted_since() {
+async fn a_backup_made_by_a_clock_that_was_ahead_hides_no_later_posts() {
     let mut fixture =
         EngineFixture::of([(hourly("walt"), "one\ntwo\nthree\nfour\nfive\nsix\nseven\n")]).await;
     fixture.pass(hours(2)).await;
@@ -374,7 +374,7 @@ async fn a_copy_of_a_clock_that_was_ahead_hides_nothing_that_was_posted_since() 
 
 /// The account shows two lines in the spelling of its server, and one that may be a third.
 #[tokio::test]
-async fn a_post_that_is_like_a_line_is_no_leave_to_say_it_again() {
+async fn a_line_similar_to_a_post_is_not_repeated() {
     const POEM: &str =
         "the first *line*\nthe \"second\" line\nthe :leaf: third line of it\nthe fourth and last\n";
     let seen = [
@@ -410,7 +410,7 @@ async fn a_post_that_is_like_a_line_is_no_leave_to_say_it_again() {
 
 /// One whose spelling is the poem's is the line, and another that is like it is no doubt then.
 #[tokio::test]
-async fn a_line_that_is_there_for_sure_is_in_no_doubt() {
+async fn an_exact_match_settles_a_line() {
     let walt = Bot { schedule: cron("0 0 * * *"), ..bot("walt") };
     let mut fixture = EngineFixture::of([(walt, "the wind blows through the leaves\nand on\n")]).await;
     fixture.back_up().await;

@@ -27,7 +27,7 @@ fn nothing_was_missed(fixture: &EngineFixture) -> bool {
 }
 
 #[tokio::test]
-async fn bots_come_go_and_change_and_the_others_go_on() {
+async fn adding_removing_and_changing_bots_leaves_the_others_alone() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
     fixture.pass(seconds(90)).await;
     let emily = fixture.bots.pop().unwrap();
@@ -50,7 +50,7 @@ async fn bots_come_go_and_change_and_the_others_go_on() {
 }
 
 #[tokio::test]
-async fn who_has_left_finishes_the_post_in_flight() {
+async fn a_removed_bot_finishes_its_post_in_flight() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
     fixture.net("walt").then(Next::Hold { arrived: true });
     fixture.pass(minutes(1)).await;
@@ -63,7 +63,7 @@ async fn who_has_left_finishes_the_post_in_flight() {
 }
 
 #[tokio::test]
-async fn who_comes_back_in_the_middle_of_a_post_is_not_asked_to_do_two_things_at_once() {
+async fn a_bot_readded_during_its_post_does_not_send_two_at_once() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
     fixture.net("walt").then(Next::Hold { arrived: true });
     fixture.pass(minutes(1)).await;
@@ -81,7 +81,7 @@ async fn who_comes_back_in_the_middle_of_a_post_is_not_asked_to_do_two_things_at
 }
 
 #[tokio::test]
-async fn a_changed_schedule_begins_anew_and_no_other_does() {
+async fn only_a_changed_schedule_starts_over() {
     let late = Bot { schedule: cron("@yearly"), ..bot("emily") };
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9)), (late, poem("e", 9))]).await;
     fixture.pass_until("2024-03-05T12:10:30Z").await;
@@ -95,7 +95,7 @@ async fn a_changed_schedule_begins_anew_and_no_other_does() {
 }
 
 #[tokio::test]
-async fn what_is_remembered_of_a_bot_stays() {
+async fn a_reload_keeps_a_bots_state() {
     let forever = Bot { at_end: AtEnd::Again, max_per_hour: 2, ..bot("flood") };
     let bots = [(bot("held"), poem("h", 9)), (bot("done"), "d1\n".to_owned()), (forever, poem("f", 9))];
     let mut fixture = EngineFixture::of(bots).await;
@@ -114,7 +114,7 @@ async fn what_is_remembered_of_a_bot_stays() {
 }
 
 #[tokio::test]
-async fn who_gets_another_name_finishes_its_post_first_and_keeps_its_history() {
+async fn a_renamed_bot_finishes_its_post_and_keeps_its_history() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
     fixture.net("walt").then(Next::Hold { arrived: true });
     fixture.pass(minutes(1)).await;
@@ -133,7 +133,7 @@ async fn who_gets_another_name_finishes_its_post_first_and_keeps_its_history() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_refuses_leaves_everything_as_it_was() {
+async fn a_reload_that_the_ledger_refuses_changes_nothing() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.add(bot("emily"), &poem("e", 9));
     fixture.add(Bot { was: Some("walt".parse().unwrap()), ..bot("whitman") }, &poem("w", 9));
@@ -150,7 +150,7 @@ async fn a_ledger_that_refuses_leaves_everything_as_it_was() {
 }
 
 #[tokio::test]
-async fn what_was_asked_of_who_has_left_is_answered() {
+async fn a_command_for_a_removed_bot_is_answered() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9)), (bot("emily"), poem("e", 9))]).await;
     fixture.net("walt").then(Next::Hold { arrived: true });
     fixture.pass(minutes(1)).await;
@@ -170,7 +170,7 @@ async fn what_was_asked_of_who_has_left_is_answered() {
 }
 
 #[tokio::test]
-async fn a_thousand_reloads_leave_no_trace() {
+async fn a_thousand_reloads_leak_nothing() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 99))]).await;
     for round in 0..1_000 {
         touch(&mut fixture.bots[0]);
@@ -190,7 +190,7 @@ fn at_six(bot: &mut Bot, hours: i8) {
 }
 
 #[tokio::test]
-async fn new_rules_of_a_time_zone_move_the_slots_to_come_and_repeat_none() {
+async fn new_time_zone_rules_move_future_slots_and_repeat_none() {
     let mut walt = bot("walt");
     at_six(&mut walt, 8);
     let mut fixture = EngineFixture::of([(walt, poem("w", 9))]).await;

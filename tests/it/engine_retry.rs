@@ -36,7 +36,7 @@ async fn a_retry_sends_the_same_post_after_a_growing_backoff() {
 }
 
 #[tokio::test]
-async fn a_retry_that_would_be_too_late_releases_the_post_and_frees_its_line() {
+async fn a_retry_past_max_late_releases_the_post_and_its_line() {
     let mut walt = bot("walt");
     (walt.schedule, walt.max_late) = (cron("@hourly"), minutes(10));
     let fixture = EngineFixture::of([(walt, "one\ntwo\n")]).await;
@@ -65,7 +65,7 @@ async fn a_slot_that_fires_late_is_still_retried_soon() {
 }
 
 #[tokio::test]
-async fn retry_after_is_obeyed() {
+async fn retry_after_is_honored() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
     let fixture = EngineFixture::of([(walt, "one\n")]).await;
@@ -80,7 +80,7 @@ async fn retry_after_is_obeyed() {
 }
 
 #[tokio::test]
-async fn retry_after_zero_hammers_no_network() {
+async fn retry_after_zero_still_backs_off() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
     let fixture = EngineFixture::of([(walt, "one\n")]).await;
@@ -101,7 +101,7 @@ async fn retry_after_beyond_max_late_releases_at_once() {
 }
 
 #[tokio::test]
-async fn a_refused_line_is_used_up_and_the_next_slot_goes_on() {
+async fn a_refused_line_is_used_and_the_next_slot_continues() {
     let fixture = EngineFixture::of([(bot("walt"), "one\ntwo\n")]).await;
     fixture.net("walt").then(refused());
     fixture.pass(minutes(4)).await;
@@ -110,7 +110,7 @@ async fn a_refused_line_is_used_up_and_the_next_slot_goes_on() {
 }
 
 #[tokio::test]
-async fn a_refrain_is_passed_over_until_another_was_posted_and_refused_the_third_time() {
+async fn a_duplicate_refrain_waits_for_another_post_and_is_refused_the_third_time() {
     let fixture = EngineFixture::of([(bot("walt"), "Holy!\none\ntwo\n")]).await;
     fixture.net("walt").then(duplicate());
     fixture.net("walt").then(posted("1"));
@@ -129,7 +129,7 @@ async fn a_refrain_is_passed_over_until_another_was_posted_and_refused_the_third
 }
 
 #[tokio::test]
-async fn a_bot_that_may_not_post_plans_releases_and_burns_no_line() {
+async fn a_bot_without_permission_to_post_uses_no_line() {
     let mut walt = bot("walt");
     walt.schedule = cron("@hourly");
     let fixture = EngineFixture::of([(walt, "one\n"), (bot("emily"), poem("e", 99).as_str())]).await;
@@ -149,7 +149,7 @@ async fn a_bot_that_may_not_post_plans_releases_and_burns_no_line() {
 }
 
 #[tokio::test]
-async fn a_round_that_begins_in_an_outage_is_told_once() {
+async fn a_round_that_begins_in_an_outage_is_logged_once() {
     let mut walt = bot("walt");
     (walt.at_end, walt.max_late) = (AtEnd::Again, seconds(2));
     let fixture = EngineFixture::of([(walt, "one\n")]).await;
@@ -164,7 +164,7 @@ async fn a_round_that_begins_in_an_outage_is_told_once() {
 }
 
 #[tokio::test]
-async fn who_a_bot_is_gets_remembered_and_handed_on() {
+async fn a_bots_account_is_remembered_and_passed_on() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     let me = account("walt_lines");
     fixture.net("walt").prepares(Ok(me.clone()));
@@ -178,7 +178,7 @@ async fn who_a_bot_is_gets_remembered_and_handed_on() {
 }
 
 #[tokio::test]
-async fn a_flood_is_stopped_aloud_whatever_the_schedule_says() {
+async fn the_hourly_cap_stops_any_schedule_with_a_warning() {
     let mut walt = bot("walt");
     (walt.schedule, walt.max_per_hour) = (cron("*/10 * * * * *"), 3);
     let fixture = EngineFixture::of([(walt, poem("w", 500))]).await;
@@ -193,7 +193,7 @@ async fn a_flood_is_stopped_aloud_whatever_the_schedule_says() {
 }
 
 #[tokio::test]
-async fn a_network_that_refuses_everything_burns_no_poem() {
+async fn a_network_that_refuses_everything_does_not_use_up_the_poem() {
     let mut walt = bot("walt");
     walt.max_late = seconds(30);
     let fixture = EngineFixture::of([(walt, poem("w", 9))]).await;
@@ -216,7 +216,7 @@ async fn a_network_that_refuses_everything_burns_no_poem() {
 }
 
 #[tokio::test]
-async fn a_network_that_hangs_holds_up_no_other() {
+async fn a_hanging_network_delays_no_other() {
     let names: Vec<String> = (0..IN_FLIGHT + 2).map(|n| format!("bot{n}")).collect();
     let mut robin = bot("robin");
     robin.network = NetworkKind::Feed;
@@ -238,7 +238,7 @@ fn unclear() -> Next {
 }
 
 #[tokio::test]
-async fn a_text_that_is_turned_down_in_unknown_words_does_not_block_a_poem_in_its_order() {
+async fn an_unknown_rejection_of_one_text_does_not_block_the_poem() {
     let walt = Bot { order: Order::Sequence, ..bot("walt") };
     let fixture = EngineFixture::of([(walt, poem("w", 9))]).await;
     (0..3).for_each(|_| fixture.net("walt").then(unclear()));
@@ -250,7 +250,7 @@ async fn a_text_that_is_turned_down_in_unknown_words_does_not_block_a_poem_in_it
 }
 
 #[tokio::test]
-async fn an_account_that_is_turned_down_in_unknown_words_burns_one_line_and_is_suspended() {
+async fn an_unknown_rejection_of_an_account_uses_one_line_and_suspends_it() {
     let walt = Bot { order: Order::Sequence, ..bot("walt") };
     let fixture = EngineFixture::of([(walt, poem("w", 9))]).await;
     fixture.net("walt").always(unclear());
@@ -266,7 +266,7 @@ async fn an_account_that_is_turned_down_in_unknown_words_burns_one_line_and_is_s
 }
 
 #[tokio::test]
-async fn where_others_of_the_app_post_two_lines_are_burnt_at_the_most() {
+async fn if_other_bots_of_the_app_post_at_most_two_lines_are_used() {
     let walt = Bot { order: Order::Sequence, ..bot("walt") };
     let fixture = EngineFixture::of([(walt, poem("w", 9)), (bot("emily"), poem("e", 99))]).await;
     fixture.net("walt").always(unclear());

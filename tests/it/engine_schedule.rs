@@ -40,7 +40,7 @@ async fn the_row_is_there_before_the_request() {
 }
 
 #[tokio::test]
-async fn a_bot_never_sends_two_at_once_and_keeps_no_other_waiting() {
+async fn a_bot_sends_one_post_at_a_time_and_delays_no_other() {
     let (walt, emily) = (bot("walt"), bot("emily"));
     let fixture = EngineFixture::of([(walt, poem("w", 20)), (emily, poem("e", 20))]).await;
     fixture.net("walt").then(Next::Hold { arrived: true });
@@ -58,7 +58,7 @@ async fn a_bot_never_sends_two_at_once_and_keeps_no_other_waiting() {
 }
 
 #[tokio::test]
-async fn a_delay_is_obeyed_and_outlives_a_restart() {
+async fn jitter_is_honored_and_survives_a_restart() {
     let mut walt = bot("walt");
     (walt.schedule, walt.jitter) = (cron("0 * * * *"), minutes(30));
     let slot = at("2024-03-05T13:00:00Z");
@@ -93,7 +93,7 @@ async fn a_restart_after_each_post_repeats_nothing() {
 }
 
 #[tokio::test]
-async fn at_the_end_a_bot_stops_and_says_so_once_until_lines_are_added() {
+async fn an_exhausted_bot_stops_and_logs_it_once_until_lines_are_added() {
     let fixture = EngineFixture::of([(bot("walt"), "one\ntwo\n")]).await;
     let exhausted = |event: &Event| matches!(event, Event::Exhausted { .. });
     fixture.pass(minutes(5)).await;
@@ -109,7 +109,7 @@ async fn at_the_end_a_bot_stops_and_says_so_once_until_lines_are_added() {
 }
 
 #[tokio::test]
-async fn at_the_end_a_bot_begins_again_without_an_equal_neighbour() {
+async fn a_new_round_does_not_begin_with_the_last_text() {
     for lines in [2, 3] {
         let mut walt = bot("walt");
         (walt.order, walt.at_end) = (Order::Shuffle, AtEnd::Again);
@@ -144,7 +144,7 @@ async fn a_new_schedule_begins_when_it_is_first_seen() {
 }
 
 #[tokio::test]
-async fn a_virtual_day_takes_few_awakenings() {
+async fn a_simulated_day_takes_few_wakeups() {
     let mut walt = bot("walt");
     (walt.schedule, walt.max_per_hour) = (cron("@hourly"), 1);
     let fixture = EngineFixture::of([(walt, poem("w", 30))]).await;

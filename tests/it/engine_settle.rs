@@ -33,7 +33,7 @@ fn looked(fixture: &EngineFixture) -> Vec<Post> {
 }
 
 #[tokio::test]
-async fn what_is_found_on_the_account_is_posted() {
+async fn a_post_found_by_a_probe_is_posted() {
     let fixture = in_doubt(LOST, hourly()).await;
     fixture.net("walt").then_sees(Ok(nothing()));
     fixture.net("walt").sees(like("found"));
@@ -52,7 +52,7 @@ async fn what_is_found_on_the_account_is_posted() {
 }
 
 #[tokio::test]
-async fn only_the_last_look_proves_that_it_is_not_there() {
+async fn only_the_last_probe_proves_absence() {
     let fixture = in_doubt(GONE, hourly()).await;
     fixture.net("walt").sees(nothing());
     fixture.pass(minutes(6)).await;
@@ -68,7 +68,7 @@ async fn only_the_last_look_proves_that_it_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_doubt_about_the_second_attempt_is_looked_at_anew() {
+async fn an_unknown_second_attempt_is_probed_again() {
     let fixture = in_doubt(GONE, hourly()).await;
     fixture.net("walt").then(LOST);
     fixture.net("walt").sees(nothing());
@@ -81,7 +81,7 @@ async fn a_doubt_about_the_second_attempt_is_looked_at_anew() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_and_too_late_is_released() {
+async fn an_absent_post_past_max_late_is_released() {
     let mut walt = hourly();
     walt.max_late = minutes(5);
     let fixture = in_doubt(GONE, walt).await;
@@ -93,7 +93,7 @@ async fn what_is_not_there_and_too_late_is_released() {
 }
 
 #[tokio::test]
-async fn what_belongs_to_another_row_is_not_it() {
+async fn a_post_of_another_row_is_not_a_match() {
     let mut walt = hourly();
     walt.at_end = flockd::flock::AtEnd::Again;
     let fixture = EngineFixture::of([(walt, "Holy!\n")]).await;
@@ -108,7 +108,7 @@ async fn what_belongs_to_another_row_is_not_it() {
 }
 
 #[tokio::test]
-async fn the_policy_decides_where_no_probe_is_possible() {
+async fn without_a_probe_the_policy_decides() {
     let assume = Bot { on_unknown: OnUnknown::AssumePosted, ..hourly() };
     let fixture = in_doubt(GONE, assume).await;
     fixture.pass(seconds(10)).await;
@@ -128,7 +128,7 @@ async fn the_policy_decides_where_no_probe_is_possible() {
 }
 
 #[tokio::test]
-async fn another_policy_counts_for_what_is_held_already() {
+async fn a_changed_policy_applies_to_posts_already_held() {
     let mut fixture = in_doubt(GONE, hourly()).await;
     fixture.pass(hours(1)).await;
     fixture.stop().await;
@@ -139,7 +139,7 @@ async fn another_policy_counts_for_what_is_held_already() {
 }
 
 #[tokio::test]
-async fn a_network_that_is_away_is_asked_again_and_no_look_is_used_up() {
+async fn a_probe_of_an_unreachable_network_is_retried_and_not_counted() {
     let fixture = in_doubt(LOST, hourly()).await;
     for _ in 0..12 {
         fixture.net("walt").then_sees(Err(setback(Cause::Unreachable, None)));
@@ -154,7 +154,7 @@ async fn a_network_that_is_away_is_asked_again_and_no_look_is_used_up() {
 }
 
 #[tokio::test]
-async fn a_network_that_asks_for_patience_is_left_alone_until_then() {
+async fn probes_honor_retry_after() {
     let fixture = in_doubt(LOST, hourly()).await;
     fixture.net("walt").then_sees(Err(setback(Cause::Limits, Some(at("2024-03-05T13:30:00Z")))));
     fixture.net("walt").sees(like("found"));
@@ -165,7 +165,7 @@ async fn a_network_that_asks_for_patience_is_left_alone_until_then() {
 }
 
 #[tokio::test]
-async fn a_crash_is_settled_like_any_silence() {
+async fn a_crash_while_sending_is_settled_like_a_timeout() {
     let mut fixture = in_doubt(Next::Hold { arrived: true }, hourly()).await;
     fixture.crash().await;
     fixture.net("walt").sees(like("found"));
@@ -177,7 +177,7 @@ async fn a_crash_is_settled_like_any_silence() {
 }
 
 #[tokio::test]
-async fn looks_outlive_restarts_and_clocks_that_are_set() {
+async fn probes_survive_restarts_and_clock_changes() {
     let mut fixture = in_doubt(GONE, hourly()).await;
     fixture.net("walt").sees(nothing());
     fixture.pass(minutes(2)).await;
@@ -190,7 +190,7 @@ async fn looks_outlive_restarts_and_clocks_that_are_set() {
 }
 
 #[tokio::test]
-async fn slots_that_come_meanwhile_are_handled_afterwards() {
+async fn slots_due_while_settling_are_handled_afterwards() {
     let walt = Bot { schedule: cron("*/10 * * * *"), ..hourly() };
     let fixture = EngineFixture::of([(walt, poem("w", 9))]).await;
     fixture.net("walt").then(LOST);
@@ -204,14 +204,14 @@ async fn slots_that_come_meanwhile_are_handled_afterwards() {
 }
 
 #[tokio::test]
-async fn a_refrain_that_x_dislikes_is_no_doubt() {
+async fn a_duplicate_refrain_on_x_is_not_an_unknown_outcome() {
     let fixture = in_doubt(duplicate().into(), hourly()).await;
     assert_eq!(fixture.history("walt").await, ["13:00:00 released (duplicate) w1"]);
     assert_eq!(fixture.net("walt").looks(), 0);
 }
 
 #[tokio::test]
-async fn an_exact_network_is_believed_at_the_first_look() {
+async fn a_network_with_exact_reads_is_settled_by_the_first_probe() {
     let fixture = in_doubt(GONE, hourly()).await;
     fixture.net("walt").sees(ProbeResult::Absent);
     fixture.pass(seconds(10)).await;
@@ -221,7 +221,7 @@ async fn an_exact_network_is_believed_at_the_first_look() {
 }
 
 #[tokio::test]
-async fn fewer_looks_than_were_made_are_no_reason_to_wait_for_ever() {
+async fn fewer_configured_probes_than_made_still_settle() {
     let mut fixture = EngineFixture::of([(hourly(), poem("w", 9))]).await;
     fixture.net("walt").then(Next::Silence { arrived: false });
     fixture.net("walt").sees(nothing());
@@ -234,7 +234,7 @@ async fn fewer_looks_than_were_made_are_no_reason_to_wait_for_ever() {
 }
 
 #[tokio::test]
-async fn a_refrain_that_is_provably_not_there_is_not_looked_for_again_and_again() {
+async fn an_absent_refrain_is_not_probed_repeatedly() {
     let fixture = EngineFixture::of([(hourly(), "Holy!\nHoly!\n")]).await;
     fixture.pass_until("2024-03-05T13:59:00Z").await;
     fixture.net("walt").then(Next::Silence { arrived: false });
@@ -246,7 +246,7 @@ async fn a_refrain_that_is_provably_not_there_is_not_looked_for_again_and_again(
 }
 
 #[tokio::test]
-async fn the_look_that_settles_a_post_is_paid_for_too() {
+async fn the_probe_that_settles_a_post_is_charged_too() {
     for (sight, looks) in
         [(like("found"), 1), (ProbeResult::Candidates { seen: Vec::new(), doubtful: Vec::new(), cost: 5 }, 3)]
     {
@@ -266,7 +266,7 @@ fn doubtful(remote_id: &str) -> ProbeResult {
 }
 
 #[tokio::test]
-async fn what_is_only_like_it_waits_for_a_person_and_is_not_sent_again() {
+async fn a_similar_post_waits_for_a_person_and_is_not_resent() {
     let fixture = in_doubt(LOST, hourly()).await;
     fixture.net("walt").sees(doubtful("changed"));
     fixture.pass(hours(3)).await;
@@ -281,7 +281,7 @@ async fn what_is_only_like_it_waits_for_a_person_and_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn a_post_that_shows_late_beats_one_that_is_only_like_it() {
+async fn a_late_exact_match_beats_a_similar_post() {
     let fixture = in_doubt(LOST, hourly()).await;
     fixture.net("walt").then_sees(Ok(doubtful("another")));
     fixture.net("walt").sees(like("found"));
@@ -290,7 +290,7 @@ async fn a_post_that_shows_late_beats_one_that_is_only_like_it() {
 }
 
 #[tokio::test]
-async fn a_post_that_is_like_it_and_known_already_is_no_doubt() {
+async fn a_similar_post_that_is_already_known_is_ignored() {
     let fixture = in_doubt(posted("the first").into(), hourly()).await;
     fixture.net("walt").then(GONE);
     fixture.net("walt").sees(doubtful("the first"));
@@ -300,7 +300,7 @@ async fn a_post_that_is_like_it_and_known_already_is_no_doubt() {
 
 /// The bot posted a similar text a minute before, which the account shows unchanged.
 #[tokio::test]
-async fn a_doubt_is_not_forgotten_for_a_post_that_another_row_has() {
+async fn a_match_of_another_row_does_not_hide_a_similar_post() {
     let fixture = in_doubt(posted("the first").into(), hourly()).await;
     fixture.net("walt").then(LOST);
     let (ProbeResult::Candidates { seen, .. }, ProbeResult::Candidates { doubtful, .. }) =
@@ -316,7 +316,7 @@ async fn a_doubt_is_not_forgotten_for_a_post_that_another_row_has() {
 }
 
 #[tokio::test]
-async fn a_person_is_told_with_which_app_a_doubtful_post_was_made() {
+async fn the_app_of_a_similar_post_is_reported() {
     let fixture = in_doubt(LOST, hourly()).await;
     let ProbeResult::Candidates { mut doubtful, .. } = doubtful("changed") else { unreachable!() };
     doubtful[0].client = Some("Tusky".to_owned());
@@ -329,7 +329,7 @@ async fn a_person_is_told_with_which_app_a_doubtful_post_was_made() {
 }
 
 #[tokio::test]
-async fn the_policy_decides_what_is_only_like_it_too() {
+async fn the_policy_decides_similar_posts_too() {
     let assume = Bot { on_unknown: OnUnknown::AssumePosted, ..hourly() };
     let fixture = in_doubt(LOST, assume).await;
     fixture.net("walt").sees(doubtful("changed"));

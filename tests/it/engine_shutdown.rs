@@ -30,7 +30,7 @@ async fn graceful_shutdown_takes_no_new_slot_and_waits_for_the_call_in_flight() 
 }
 
 #[tokio::test]
-async fn graceful_shutdown_waits_for_half_a_minute_and_no_longer() {
+async fn graceful_shutdown_waits_at_most_half_a_minute() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.net("walt").then(Next::Hold { arrived: true });
     fixture.pass(minutes(1)).await;
@@ -51,7 +51,7 @@ async fn graceful_shutdown_waits_for_half_a_minute_and_no_longer() {
 }
 
 #[tokio::test]
-async fn so_many_posts_are_in_flight_and_what_waits_at_a_stop_never_begins() {
+async fn posts_in_flight_are_limited_and_queued_ones_never_start_after_a_stop() {
     let names: Vec<String> = (0..IN_FLIGHT + 2).map(|n| format!("bot{n}")).collect();
     let mut fixture = EngineFixture::of(names.iter().map(|name| (bot(name), "one\n"))).await;
     for name in &names {
@@ -73,7 +73,7 @@ async fn so_many_posts_are_in_flight_and_what_waits_at_a_stop_never_begins() {
 }
 
 #[tokio::test]
-async fn a_panic_during_graceful_shutdown_is_told_too() {
+async fn a_panic_during_graceful_shutdown_is_logged_too() {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.net("walt").then(Next::Hold { arrived: false });
     fixture.pass(minutes(1)).await;
@@ -101,7 +101,7 @@ async fn a_result_that_the_ledger_refuses_is_kept_until_it_is_written() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_that_could_not_be_written_down() {
+async fn nothing_is_sent_before_it_is_recorded() {
     let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.spoil("before insert on post").await;
     fixture.pass(minutes(5)).await;
@@ -115,7 +115,7 @@ async fn nothing_is_sent_that_could_not_be_written_down() {
 }
 
 #[tokio::test]
-async fn a_command_that_the_ledger_refused_is_found_again() {
+async fn a_command_whose_write_failed_is_picked_up_again() {
     let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.spoil("before insert on post").await;
     let want = flockd::store::CommandKind::Post { bot: "walt".to_owned(), text: Some("hello".to_owned()) };
@@ -130,7 +130,7 @@ async fn a_command_that_the_ledger_refused_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_row_that_has_moved_already_holds_nothing_up() {
+async fn a_transition_already_recorded_blocks_nothing() {
     let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.net("walt").then(Next::Hold { arrived: true });
     fixture.pass(minutes(1)).await;

@@ -128,7 +128,7 @@ async fn a_post_by_hand_is_sent_with_renewed_tokens_too() {
 }
 
 #[tokio::test]
-async fn what_is_not_accepted_after_a_renewal_suspends_the_bot_and_burns_no_line() {
+async fn a_rejection_after_a_renewal_suspends_the_bot_and_uses_no_line() {
     let fixture = signed_in(600).await;
     fixture.net("walt").then(stale());
     fixture.net("walt").then(stale());
@@ -140,7 +140,7 @@ async fn what_is_not_accepted_after_a_renewal_suspends_the_bot_and_burns_no_line
 }
 
 #[tokio::test]
-async fn a_refused_refresh_token_is_no_end_if_another_process_has_newer_ones() {
+async fn a_refused_refresh_token_is_retried_with_newer_tokens_of_another_process() {
     let fixture = signed_in(5).await;
     let tell = fixture.net("walt").renews_when_told();
     fixture.pass(Duration::from_mins(10)).await;
@@ -152,7 +152,7 @@ async fn a_refused_refresh_token_is_no_end_if_another_process_has_newer_ones() {
 }
 
 #[tokio::test]
-async fn a_new_key_meanwhile_does_not_make_old_tokens_new() {
+async fn rekeying_does_not_make_old_tokens_count_as_new() {
     let fixture = signed_in(600).await;
     fixture.net("walt").then(Next::Hold { arrived: false });
     fixture.net("walt").renews(Ok(tokens("new", after(900))));
@@ -181,7 +181,7 @@ async fn a_refused_refresh_token_suspends_until_the_next_sign_in() {
 }
 
 #[tokio::test]
-async fn a_network_that_is_away_is_asked_again_with_the_same_refresh_token() {
+async fn an_unreachable_network_is_retried_with_the_same_refresh_token() {
     let fixture = signed_in(5).await;
     fixture.net("walt").renews(Err(unreachable()));
     fixture.net("walt").renews(Ok(tokens("new", after(500))));
@@ -194,7 +194,7 @@ async fn a_network_that_is_away_is_asked_again_with_the_same_refresh_token() {
 }
 
 #[tokio::test]
-async fn while_another_process_renews_no_other_asks() {
+async fn only_one_process_renews_at_a_time() {
     let fixture = signed_in(5).await;
     fixture.pass(Duration::from_mins(9)).await;
     fixture.claim_elsewhere("walt", TimeDelta::minutes(2)).await;
@@ -208,7 +208,7 @@ async fn while_another_process_renews_no_other_asks() {
 }
 
 #[tokio::test]
-async fn a_lease_of_a_process_that_died_expires() {
+async fn the_lease_of_a_dead_process_expires() {
     let fixture = signed_in(5).await;
     fixture.pass(Duration::from_mins(9)).await;
     fixture.claim_elsewhere("walt", TimeDelta::minutes(2)).await;
@@ -221,7 +221,7 @@ async fn a_lease_of_a_process_that_died_expires() {
 }
 
 #[tokio::test]
-async fn a_bot_that_is_not_signed_in_says_so_at_the_start_and_burns_no_line() {
+async fn a_bot_not_signed_in_is_reported_at_startup_and_uses_no_line() {
     let mut fixture = fixture().await;
     fixture.start().await;
     assert!(fixture.count(|event| matches!(event, Event::NotSignedIn { .. })) == 1, "{:?}", fixture.events());
@@ -233,7 +233,7 @@ async fn a_bot_that_is_not_signed_in_says_so_at_the_start_and_burns_no_line() {
 }
 
 #[tokio::test]
-async fn tokens_taken_out_under_a_running_engine_are_missed_at_once() {
+async fn tokens_removed_under_a_running_engine_are_noticed_at_once() {
     let fixture = signed_in(600).await;
     fixture.sign_out("walt").await;
     fixture.pass(Duration::from_mins(10)).await;
@@ -254,7 +254,7 @@ async fn a_bot_without_a_line_to_post_renews_nothing() {
 }
 
 #[tokio::test]
-async fn a_slot_whose_time_passed_during_the_first_renewal_is_given_up() {
+async fn a_slot_past_max_late_during_the_first_renewal_is_released() {
     let fixture = signed_in(5).await;
     let tell = fixture.net("walt").renews_when_told();
     fixture.pass(Duration::from_mins(10)).await;
@@ -272,7 +272,7 @@ async fn a_slot_whose_time_passed_during_the_first_renewal_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_crash_between_a_refused_token_and_its_renewal_leaves_no_doubt() {
+async fn a_crash_between_a_refused_token_and_its_renewal_leaves_no_unknown_outcome() {
     let mut fixture = signed_in(600).await;
     fixture.net("walt").then(stale());
     let cut_off = fixture.net("walt").renews_when_told();
@@ -302,7 +302,7 @@ async fn a_bot_that_is_signed_out_during_a_renewal_leaves_no_tokens_behind() {
 }
 
 #[tokio::test]
-async fn a_new_key_during_a_renewal_loses_no_tokens() {
+async fn rekeying_during_a_renewal_loses_no_tokens() {
     let fixture = signed_in(5).await;
     let tell = fixture.net("walt").renews_when_told();
     fixture.pass(Duration::from_mins(10)).await;

@@ -88,7 +88,7 @@ async fn rate_limits_are_announced_and_enforced() {
 }
 
 #[tokio::test]
-async fn a_page_goes_on_from_the_last_one() {
+async fn pages_continue_from_the_last_one() {
     for software in Software::ALL {
         let (fake, clock, walt) = begun(software).await;
         for number in 0..50 {
@@ -115,7 +115,7 @@ async fn a_page_goes_on_from_the_last_one() {
 }
 
 #[tokio::test]
-async fn a_code_is_good_once_for_its_app_and_its_address() {
+async fn a_code_works_once_for_its_app_and_redirect_uri() {
     let (fake, ..) = begun(Software::Mastodon).await;
     let (app, other) = (fake.app(&[OUT_OF_BAND], "read write"), fake.app(&[OUT_OF_BAND], "read write"));
     fake.person_is("walt");

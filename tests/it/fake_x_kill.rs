@@ -26,7 +26,7 @@ fn signal(victim: &mut Child) -> Option<i32> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_step_leaves_what_it_should() {
+async fn each_kill_step_leaves_the_expected_state() {
     for (step, read, stored) in [
         (Step::BeforeRead, false, 0),
         (Step::BeforeStore, true, 0),
@@ -62,7 +62,7 @@ async fn each_step_leaves_what_it_should() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_the_one_that_was_counted_kills() {
+async fn only_the_counted_request_kills() {
     let fake = FakeX::start().await;
     let x = x_for(&fake, &fake.account("walt_lines"));
     for step in Step::ALL {

@@ -79,7 +79,7 @@ async fn sign_in(fake: &FakeX) -> (String, String) {
 }
 
 #[tokio::test]
-async fn a_person_is_sent_back_with_a_verifier_that_serves_once() {
+async fn the_callback_carries_a_single_use_verifier() {
     let fake = FakeX::start().await;
     fake.person_is("walt_lines");
     let request = begin(&fake, CALLBACK).await;
@@ -112,7 +112,7 @@ async fn a_person_is_sent_back_with_a_verifier_that_serves_once() {
 }
 
 #[tokio::test]
-async fn a_pin_is_shown_and_a_refusal_is_told() {
+async fn a_pin_is_shown_and_a_refusal_is_reported() {
     let fake = FakeX::start().await;
     let request = begin(&fake, "oob").await;
     let page = format!("{}/oauth/authorize?oauth_token={}", fake.url, request.0);
@@ -133,7 +133,7 @@ async fn a_pin_is_shown_and_a_refusal_is_told() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_request_is_said_by_its_code() {
+async fn a_bad_request_gets_the_matching_error_code() {
     let clock = Arc::new(StillClock::at("2026-11-20T12:00:00Z"));
     let fake = FakeX::start_with(clock.clone()).await;
     let late = now(&fake).callback("oob");
@@ -167,7 +167,7 @@ async fn what_is_wrong_with_a_request_is_said_by_its_code() {
 }
 
 #[tokio::test]
-async fn who_one_is_depends_on_the_fields_asked_for() {
+async fn users_me_returns_the_requested_fields() {
     let fake = FakeX::start().await;
     fake.person_is("walt_lines");
     let pair = sign_in(&fake).await;
@@ -220,7 +220,7 @@ async fn try_to_post(fake: &FakeX, (token, secret): &(String, String), text: &st
 }
 
 #[tokio::test]
-async fn who_may_not_post_is_told_why() {
+async fn a_refused_post_names_the_reason() {
     let fake = FakeX::start().await;
     fake.person_is("walt_lines");
     let early = sign_in(&fake).await;
@@ -235,7 +235,7 @@ async fn who_may_not_post_is_told_why() {
 }
 
 #[tokio::test]
-async fn only_ones_own_posts_are_deleted_and_only_once() {
+async fn an_account_deletes_only_its_own_posts_and_once() {
     let fake = FakeX::start().await;
     fake.person_is("walt_lines");
     let walt = sign_in(&fake).await;

@@ -102,7 +102,7 @@ fn refused(description: &str) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_person_is_sent_back_with_a_code_that_serves_once() {
+async fn the_callback_carries_a_single_use_code() {
     let fake = FakeX::start().await;
     assert!(open(&page(&fake, &[])).await.1.contains("Sign in"), "no person is signed in yet");
     fake.person_is("walt_lines");
@@ -134,7 +134,7 @@ async fn a_person_is_sent_back_with_a_code_that_serves_once() {
 }
 
 #[tokio::test]
-async fn the_page_insists_on_every_parameter() {
+async fn the_page_requires_every_parameter() {
     let fake = FakeX::start().await;
     fake.person_is("walt_lines");
     let long = "s".repeat(501);
@@ -156,7 +156,7 @@ async fn the_page_insists_on_every_parameter() {
 }
 
 #[tokio::test]
-async fn a_code_is_good_for_who_asked_for_it_and_not_for_long() {
+async fn a_code_works_briefly_and_only_for_its_client() {
     let clock = Arc::new(StillClock::at("2026-11-20T12:00:00Z"));
     let fake = FakeX::start_with(clock.clone()).await;
     fake.person_is("walt_lines");
@@ -177,7 +177,7 @@ async fn a_code_is_good_for_who_asked_for_it_and_not_for_long() {
 }
 
 #[tokio::test]
-async fn a_client_shows_who_it_is() {
+async fn a_confidential_client_must_authenticate() {
     let fake = FakeX::start().await;
     fake.person_is("walt_lines");
     let body = "{}";
@@ -206,7 +206,7 @@ async fn a_client_shows_who_it_is() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_serves_once_and_used_again_it_ends_the_sign_in() {
+async fn reusing_a_refresh_token_revokes_the_grant() {
     let fake = FakeX::start().await;
     fake.person_is("walt_lines");
     let (first, other) = (sign_in(&fake).await, sign_in(&fake).await);
@@ -244,7 +244,7 @@ async fn access_tokens_expire() {
 }
 
 #[tokio::test]
-async fn what_is_revoked_is_dead() {
+async fn revoked_tokens_stop_working() {
     let fake = FakeX::start().await;
     fake.person_is("walt_lines");
     let tokens = sign_in(&fake).await;
@@ -261,7 +261,7 @@ async fn what_is_revoked_is_dead() {
 }
 
 #[tokio::test]
-async fn the_scopes_granted_decide() {
+async fn granted_scopes_are_enforced() {
     let fake = FakeX::start().await;
     fake.person_is("walt_lines");
     let tokens = sign_in(&fake).await;

@@ -111,7 +111,7 @@ async fn a_text_comes_back_in_x_s_spelling() {
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_and_leave_nothing_out() {
+async fn pages_cover_every_post() {
     let (fake, _) = with_posts(23).await;
     let (mut seen, mut query) = (Vec::new(), String::new());
     for length in [10, 10, 3] {
@@ -127,7 +127,7 @@ async fn pages_follow_each_other_and_leave_nothing_out() {
 }
 
 #[tokio::test]
-async fn only_what_is_asked_for_is_shown() {
+async fn the_query_filters_posts() {
     let (fake, clock) = with_posts(5).await;
     for text in ["RT @emily_lines: hers", "@emily_lines indeed"] {
         fake.posts_by_hand("walt_lines", text, clock.now() - TimeDelta::hours(1));
@@ -168,7 +168,7 @@ async fn only_what_is_asked_for_is_shown() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_or_too_new_is_not_shown() {
+async fn deleted_and_too_recent_posts_are_hidden() {
     let (fake, _) = with_posts(1).await;
     let x = x_for(&fake, &fake.account("walt_lines"));
     fake.hide_new_posts(2);
@@ -186,7 +186,7 @@ async fn what_is_deleted_or_too_new_is_not_shown() {
 }
 
 #[tokio::test]
-async fn looks_fail_on_command() {
+async fn reads_fail_on_command() {
     let (fake, _) = with_posts(1).await;
     fake.next_read(Behaviour::Answer(Reply::new(503, "{}")));
     assert_eq!(look(&fake, "").await.0, 503);

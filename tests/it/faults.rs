@@ -27,27 +27,27 @@ async fn play_all(cases: &'static [Case]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_never_left_is_retried() {
+async fn requests_never_sent_are_retried() {
     play_all(UNREACHABLE).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_left_without_a_clear_answer_is_looked_for() {
+async fn posts_with_an_unknown_outcome_are_probed() {
     play_all(DOUBTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rate_limits_are_waited_out() {
+async fn rate_limits_delay_posts() {
     play_all(LIMITS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_ails_app_or_account_uses_no_line_up() {
+async fn app_and_account_errors_use_no_line() {
     play_all(AILMENTS).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_network_says_of_the_text_is_heard() {
+async fn rejections_of_a_text_are_honored() {
     play_all(REFUSALS).await;
 }
 

@@ -48,7 +48,7 @@ fn about(readiness: &Readiness) -> (Vec<&str>, Vec<&str>) {
 }
 
 #[tokio::test]
-async fn a_bot_that_is_overdue_makes_it_unready_and_one_that_rests_does_not() {
+async fn an_overdue_bot_makes_the_flock_unready_and_a_paused_one_does_not() {
     let (fixture, health_cache, _) = seen().await;
     assert_eq!(about(&health_cache.ready().await), (vec![], vec![]));
     fixture.clock.advance(minutes(69));
@@ -68,7 +68,7 @@ async fn a_bot_that_is_overdue_makes_it_unready_and_one_that_rests_does_not() {
 }
 
 #[tokio::test]
-async fn a_stuck_loop_is_told_at_once_and_by_liveness_too() {
+async fn a_stuck_loop_fails_readiness_and_liveness_at_once() {
     let (fixture, health_cache, _) = seen().await;
     assert!(health_cache.alive().is_ok() && health_cache.ready().await.is_ready());
     *fixture.idle.lock().unwrap() = seconds(121);
@@ -79,7 +79,7 @@ async fn a_stuck_loop_is_told_at_once_and_by_liveness_too() {
 }
 
 #[tokio::test]
-async fn a_flock_that_starts_or_stops_is_not_ready() {
+async fn a_flock_is_not_ready_while_starting_or_stopping() {
     let (_tower, health_cache, phase) = seen().await;
     phase.hear(&Event::Stopping { in_flight: 1 });
     let stopping = health_cache.ready().await;
@@ -88,7 +88,7 @@ async fn a_flock_that_starts_or_stops_is_not_ready() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_can_not_be_written_or_read_makes_it_unready() {
+async fn an_unusable_ledger_makes_the_flock_unready() {
     let (fixture, health_cache, _) = seen().await;
     assert!(health_cache.ready().await.is_ready());
     fixture.clock.advance(seconds(1));
@@ -104,7 +104,7 @@ async fn a_ledger_that_can_not_be_written_or_read_makes_it_unready() {
 }
 
 #[tokio::test]
-async fn a_reload_that_was_refused_is_listed_and_no_obstacle() {
+async fn a_refused_reload_is_listed_and_does_not_affect_readiness() {
     let (fixture, health_cache, _) = seen().await;
     let complaints = vec!["flock.toml:3: unknown key".to_owned(), "flock.toml:9: no such zone".to_owned()];
     let refusal = Refusal { at: at("2027-01-15T08:00:00Z"), complaints };
@@ -129,7 +129,7 @@ async fn bots_are_counted_at_most_once_a_second() {
 }
 
 #[tokio::test]
-async fn what_was_counted_of_a_poem_holds_until_something_changes() {
+async fn poem_counts_are_cached_until_something_changes() {
     let (fixture, health_cache, _phase) = seen().await;
     let walt = &fixture.bots[0];
     let same = async |left: usize| {

@@ -113,7 +113,7 @@ async fn x() {
 
 /// The status itself, and the question whether it is shown.
 #[tokio::test]
-async fn mastodon_and_its_kin() {
+async fn mastodon_and_compatible_servers() {
     for software in Software::ALL {
         let fake = Arc::new(FakeMastodon::start(software).await);
         let (network, tokens) = (Arc::new(fake.client()), Some(brought(&fake.token_of("walt"))));

@@ -63,7 +63,7 @@ fn mode(folder: &Folder, name: &str) -> u32 {
 }
 
 #[test]
-fn what_holds_secrets_is_for_its_owner_alone_under_any_umask() {
+fn files_with_secrets_are_owner_only_under_any_umask() {
     for (umask, poem, poems) in
         [("000", 0o666, 0o777), ("022", 0o644, 0o755), ("077", 0o600, 0o700), ("777", 0o600, 0o700)]
     {
@@ -84,7 +84,7 @@ fn what_holds_secrets_is_for_its_owner_alone_under_any_umask() {
 }
 
 #[test]
-fn init_writes_through_no_link() {
+fn init_follows_no_symlink() {
     for name in ["flock.toml", "flock.toml.example", "poems/robin.txt"] {
         let folder = Folder::new();
         std::fs::create_dir(folder.path("poems")).unwrap();
@@ -139,7 +139,7 @@ fn the_log_can_be_read_by_programs() {
 }
 
 #[test]
-fn killed_at_any_moment_nothing_repeats_and_nothing_sticks() {
+fn killed_at_any_moment_nothing_repeats_or_gets_stuck() {
     let folder = busy(200);
     for _ in 0..5 {
         let daemon = folder.start();
@@ -184,7 +184,7 @@ fn a_second_daemon_is_refused_and_commands_work_beside_the_first() {
 }
 
 #[test]
-fn commands_post_without_a_daemon_too() {
+fn commands_also_post_without_a_daemon() {
     let folder = quiet();
     for _ in 0..3 {
         let said = folder.run(&["post", "robin"]);
@@ -253,7 +253,7 @@ fn an_edit_counts_from_the_next_slot_on() {
 }
 
 #[test]
-fn next_and_check_say_what_comes() {
+fn next_and_check_show_upcoming_posts() {
     let folder = quiet();
     let next = folder.json(&["next", "-n", "3", "--json"]);
     let slots: Vec<&str> = next.as_array().unwrap().iter().map(|row| row["slot"].as_str().unwrap()).collect();
@@ -267,7 +267,7 @@ fn next_and_check_say_what_comes() {
 }
 
 #[test]
-fn two_signals_for_one_wish_are_one() {
+fn two_signals_within_a_second_count_as_one() {
     let folder = busy(100);
     let daemon = folder.start();
     let pid = daemon.pid().to_string();
@@ -290,7 +290,7 @@ fn a_mistyped_option_is_never_posted() {
 }
 
 #[test]
-fn a_reader_that_has_read_enough_is_no_failure() {
+fn a_closed_stdout_is_not_a_failure() {
     use std::process::Stdio;
     let folder = quiet();
     let mut next = folder.command(&["next", "-n", "5000"]);
@@ -301,7 +301,7 @@ fn a_reader_that_has_read_enough_is_no_failure() {
 }
 
 #[test]
-fn a_command_that_is_ended_takes_its_wish_back() {
+fn an_interrupted_command_cancels_itself() {
     let folder = quiet();
     let daemon = folder.start();
     let signal = |name: &str, pid: u32| {
@@ -323,7 +323,7 @@ fn a_command_that_is_ended_takes_its_wish_back() {
 }
 
 #[test]
-fn misuse_is_told_apart_from_failure() {
+fn usage_errors_have_their_own_exit_status() {
     let folder = quiet();
     for misuse in
         [&["posts", "--state", "lost"][..], &["settle", "x"], &["fly"], &["run", "--listen", "here"]]

@@ -93,7 +93,7 @@ async fn whoami_shows_every_bot_and_what_is_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoami_asks_again_when_told_to() {
+async fn whoami_refresh_asks_the_network_again() {
     let fake = FakeX::start().await;
     let folder = all_kinds(&fake);
     fake.set_name("walt_lines", "Walt & co");
@@ -179,7 +179,7 @@ async fn unenroll_ends_a_sign_in_of_oauth_2() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn unenroll_says_what_it_could_not_revoke() {
+async fn unenroll_reports_tokens_that_it_could_not_revoke() {
     let fake = FakeX::start().await;
     let folder = flock(&fake.url, OAUTH1, &[("walt", "@yearly"), ("emily", "@yearly")]);
     for bot in ["walt", "emily"] {
@@ -214,7 +214,7 @@ async fn unenroll_says_what_it_could_not_revoke() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_bots_are_asked_at_once() {
+async fn all_bots_are_queried_concurrently() {
     let fake = FakeX::start().await;
     let folder = walt(&fake);
     enroll_with_tokens(&fake, &folder, "emily");
@@ -236,7 +236,7 @@ async fn all_bots_are_asked_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_post_is_taken_back_by_each_of_its_names() {
+async fn a_post_can_be_deleted_by_id_network_id_or_url() {
     let fake = FakeX::start().await;
     let folder = walt(&fake);
     enroll_with_tokens(&fake, &folder, "emily");
@@ -286,7 +286,7 @@ async fn a_post_on_the_feed_vanishes_from_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_gone_already_is_deleted_and_what_cannot_be_is_not() {
+async fn an_absent_post_counts_as_deleted_and_an_undeletable_one_does_not() {
     let fake = FakeX::start().await;
     let folder = flock(&fake.url, PUBLIC, &[("walt", "@yearly")]);
     enroll_by_paste(&fake, &folder, "walt").await;
@@ -319,7 +319,7 @@ async fn what_is_gone_already_is_deleted_and_what_cannot_be_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn profile_shows_the_difference_and_that_x_has_no_such_call() {
+async fn profile_shows_a_diff_and_that_x_cannot_be_updated() {
     let fake = FakeX::start().await;
     let folder = walt(&fake);
     fails(&folder.run(&["profile", "walt"]), "--name");
@@ -351,7 +351,7 @@ async fn profile_shows_the_difference_and_that_x_has_no_such_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn profile_takes_pictures_and_nothing_else_for_one() {
+async fn profile_accepts_only_images_as_pictures() {
     let fake = FakeX::start().await;
     let folder = walt(&fake);
     let mut large = b"\x89PNG\r\n\x1a\n".to_vec();

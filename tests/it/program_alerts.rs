@@ -43,7 +43,7 @@ fn delivered_by_both(daemon: &Daemon) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_dead_bot_is_told_once_and_after_a_restart_only_the_next_one() {
+async fn an_exhausted_bot_alerts_once_even_across_a_restart() {
     let mut hook = Hook::start().await;
     let folder = flock(&hook.url);
     assert_eq!(folder.run(&["status"]).code, 0, "before the first start nothing is wrong");
@@ -74,7 +74,7 @@ async fn a_dead_bot_is_told_once_and_after_a_restart_only_the_next_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_heart_beats_from_the_start() {
+async fn the_heartbeat_starts_at_once() {
     let mut hook = Hook::start().await;
     let folder = flock(&hook.url);
     let _daemon = folder.start();
@@ -144,7 +144,7 @@ fn is_in(status: &str, mask: &str, signal: Signal) -> bool {
 
 /// flockd turns a file limit (`ulimit -f`) into an error. Programs that it starts die by the signal, as they expect to.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_command_meets_signals_as_if_a_person_had_started_it() {
+async fn the_alert_command_gets_default_signal_handling() {
     let mut hook = Hook::start().await;
     let folder = flock(&hook.url);
     // Of `cat` itself: a shell that waits for its child blocks every signal for a moment.
@@ -165,7 +165,7 @@ async fn the_command_meets_signals_as_if_a_person_had_started_it() {
 
 /// The same with the limit itself: a program that a command starts dies when it exceeds the limit, and flockd goes on.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_command_starts_dies_by_a_file_limit() {
+async fn a_child_of_the_alert_command_dies_at_the_file_size_limit() {
     let mut hook = Hook::start().await;
     let folder = flock(&hook.url);
     let script = "#!/bin/sh\ncd \"$(dirname \"$0\")/..\"\n\

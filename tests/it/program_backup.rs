@@ -61,7 +61,7 @@ fn all_differ(texts: &[String]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_that_is_put_back_repeats_nothing() {
+async fn a_restored_backup_repeats_nothing() {
     let fake = FakeX::start().await;
     fake.take_duplicates();
     let folder = flock(&fake);
@@ -105,7 +105,7 @@ async fn a_copy_that_is_put_back_repeats_nothing() {
 
 /// The machine is gone: a backup taken while it posted continues on another one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_goes_on_elsewhere_and_repeats_nothing() {
+async fn a_backup_continues_on_another_machine_and_repeats_nothing() {
     let fake = FakeX::start().await;
     fake.take_duplicates();
     let (here, elsewhere) = (flock(&fake), flock(&fake));
@@ -141,7 +141,7 @@ async fn a_copy_goes_on_elsewhere_and_repeats_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_whose_account_can_t_be_read_waits_for_a_person() {
+async fn a_restored_bot_with_an_unreadable_account_waits_for_a_person() {
     let fake = FakeX::start().await;
     let folder = flock(&fake);
     let daemon = start(&folder);
@@ -169,7 +169,7 @@ async fn a_copy_whose_account_can_t_be_read_waits_for_a_person() {
 
 /// A bot that was added after the copy was made is not in it; and a command opens the copy before the daemon does.
 #[test]
-fn a_bot_that_the_copy_does_not_know_is_behind_too() {
+fn a_bot_missing_from_the_backup_is_reconciled_too() {
     let bot = |name: &str| {
         format!("[bots.{name}]\nnetwork = \"feed\"\npoem = \"{name}.txt\"\nschedule = \"* * * * * *\"\n")
     };
@@ -243,7 +243,7 @@ fn kept(folder: &Folder) -> Vec<PathBuf> {
 }
 
 #[test]
-fn a_backup_takes_the_ledgers_place_and_nothing_is_lost_or_repeated() {
+fn a_backup_replaces_the_ledger_and_nothing_is_lost_or_repeated() {
     let folder = feed_flock();
     let daemon = folder.start();
     daemon.wait_for_event("posted");

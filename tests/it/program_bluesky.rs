@@ -21,7 +21,7 @@ async fn texts(pds: &Pds, poet: &crate::support::pds::PdsAccount) -> Vec<String>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bot_posts_looks_like_one_and_takes_back() {
+async fn a_bot_posts_updates_its_profile_and_deletes() {
     let pds = Pds::shared();
     let (proxy, walt, folder) = pds.settled("walt", "@yearly").await;
     let text = "von Hand: 詩 👨‍👩‍👧 (https://example.com/a_(b)), #haiku";
@@ -62,7 +62,7 @@ async fn a_bot_posts_looks_like_one_and_takes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_renews_the_session_and_logs_in_only_when_that_is_dead() {
+async fn a_daemon_refreshes_the_session_and_logs_in_only_when_it_is_dead() {
     let pds = Pds::shared();
     let (proxy, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
     pds.expire(&walt).await;
@@ -86,7 +86,7 @@ async fn a_daemon_renews_the_session_and_logs_in_only_when_that_is_dead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bot_whose_password_was_taken_away_stops_until_it_is_enrolled_again() {
+async fn a_bot_with_a_revoked_password_stops_until_it_is_enrolled_again() {
     let pds = Pds::shared();
     let (proxy, mut walt, folder) = pds.settled("walt", EVERY_SECOND).await;
     pds.revoke_app_password(&walt).await;
@@ -114,7 +114,7 @@ async fn a_bot_whose_password_was_taken_away_stops_until_it_is_enrolled_again() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_that_was_taken_down_is_loud() {
+async fn a_taken_down_account_is_reported() {
     let pds = Pds::shared();
     let (proxy, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
     pds.take_down(&walt, true).await;
@@ -128,7 +128,7 @@ async fn an_account_that_was_taken_down_is_loud() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repeat_that_is_answered_with_500_is_looked_at() {
+async fn a_retry_answered_with_500_is_probed() {
     let pds = Pds::shared();
     let (proxy, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
     let error = Reply::new(500, r#"{"error":"InternalServerError","message":"Internal Server Error"}"#);
@@ -153,7 +153,7 @@ async fn a_repeat_that_is_answered_with_500_is_looked_at() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mention_that_can_not_be_looked_up_waits() {
+async fn a_post_with_an_unresolvable_mention_waits() {
     let pds = Pds::shared();
     let (proxy, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
     let emily = pds.account("emily").await;
@@ -167,7 +167,7 @@ async fn a_mention_that_can_not_be_looked_up_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_copy_that_is_put_back_does_not_repeat() {
+async fn a_restored_ledger_repeats_nothing() {
     let pds = Pds::shared();
     let (_front, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
     assert_eq!(folder.run(&["post", "walt"]).code, 0);

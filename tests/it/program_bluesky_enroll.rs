@@ -39,7 +39,7 @@ async fn an_app_password_is_typed_and_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_main_password_is_warned_about_and_taken_from_one_who_insists() {
+async fn the_main_password_needs_confirmation() {
     let (_pds, proxy, walt, folder) = walt().await;
     let mut terminal = at_the_prompt(&folder);
     terminal.line(&walt.password);
@@ -68,7 +68,7 @@ async fn the_main_password_is_warned_about_and_taken_from_one_who_insists() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_a_pipe_the_main_password_is_taken_with_a_note() {
+async fn the_main_password_from_a_pipe_is_accepted_with_a_warning() {
     let (_pds, _front, walt, folder) = walt().await;
     for arguments in [&["enroll", "walt"][..], &["enroll", "walt", "--tokens", "-"]] {
         let said = feed(folder.command(arguments), &walt.password);
@@ -79,7 +79,7 @@ async fn from_a_pipe_the_main_password_is_taken_with_a_note() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_not_be_signed_in_stores_nothing() {
+async fn a_failed_sign_in_stores_nothing() {
     let (_pds, proxy, walt, folder) = walt().await;
     let said = feed(folder.command(&["enroll", "walt"]), "wron-gpas-swor-dddd\n");
     assert!(said.code == 1 && said.err.contains("(HTTP 401"), "{said:?}");
@@ -117,7 +117,7 @@ async fn the_prompt_times_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_bots_are_not_one_account() {
+async fn two_bots_cannot_share_an_account() {
     let (_pds, proxy, walt, _) = walt().await;
     let folder = proxy.flock(&[("walt", &walt, "@yearly")]);
     let said = feed(folder.command(&["enroll", "walt"]), &walt.app_password);

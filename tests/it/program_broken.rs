@@ -34,7 +34,7 @@ fn succeeds(said: &CommandOutput) {
 }
 
 #[test]
-fn beside_a_daemon_every_control_goes_on_whatever_is_wrong() {
+fn with_a_daemon_every_command_works_despite_a_broken_configuration() {
     let (folder, text) = flock();
     let daemon = folder.start();
     for (at, breaks) in BREAKS.iter().enumerate() {
@@ -64,7 +64,7 @@ fn beside_a_daemon_every_control_goes_on_whatever_is_wrong() {
 }
 
 #[test]
-fn without_a_daemon_what_does_not_need_the_broken_part_works() {
+fn without_a_daemon_commands_that_do_not_need_the_broken_part_work() {
     let (folder, text) = flock();
     assert_eq!(folder.run(&["post", "walt"]).code, 0);
     folder.write("flock.toml", BREAKS[1](&text).as_bytes());
@@ -83,7 +83,7 @@ fn without_a_daemon_what_does_not_need_the_broken_part_works() {
 }
 
 #[test]
-fn the_flock_of_another_file_is_not_taken_for_this_one() {
+fn another_configurations_daemon_is_not_used() {
     let (folder, text) = flock();
     let daemon = folder.start();
     folder.write("other.toml", text.replace("[bots.walt]", "[bots.sylvia]\nodd").as_bytes());
@@ -94,7 +94,7 @@ fn the_flock_of_another_file_is_not_taken_for_this_one() {
 }
 
 #[test]
-fn what_the_ledger_keeps_of_the_flock_holds_no_secret() {
+fn the_configuration_kept_in_the_ledger_has_no_secrets() {
     let (folder, _) = flock();
     let daemon = folder.start();
     for file in ["flock.db", "flock.db-wal"] {

@@ -111,7 +111,7 @@ fn lines_that_mention_people_are_named_for_each_network() {
 }
 
 #[tokio::test]
-async fn each_line_is_held_against_the_limit_of_its_network_and_its_server() {
+async fn each_line_is_checked_against_the_limit_of_its_network_and_server() {
     let folder = everywhere();
     let usual = [
         passed_over("all.txt", 4, "walt", 510, 500),
@@ -137,7 +137,7 @@ async fn each_line_is_held_against_the_limit_of_its_network_and_its_server() {
 }
 
 #[tokio::test]
-async fn an_account_that_does_not_say_it_is_a_bot_is_named() {
+async fn an_account_not_marked_as_a_bot_is_named() {
     let folder = everywhere();
     let known = [
         ("walt", NetworkKind::Mastodon, Some(true), None),
@@ -155,7 +155,7 @@ async fn an_account_that_does_not_say_it_is_a_bot_is_named() {
 
 /// A feed has no account by which flockd could recognize a bot.
 #[test]
-fn a_feed_that_was_renamed_without_a_word_is_noticed_and_was_mends_it() {
+fn a_feed_renamed_without_was_is_reported_and_was_fixes_it() {
     let flock = |name: &str, was: &str| {
         format!(
             "[web]\nlisten = \"127.0.0.1:PORT\"\n[bots.{name}]\nnetwork = \"feed\"\npoem = \"robin.txt\"\n\

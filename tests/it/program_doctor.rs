@@ -36,7 +36,7 @@ fn has(findings: &[(String, String, String)], subject: &str, verdict: &str, part
 }
 
 #[test]
-fn a_flock_that_is_well_is_found_to_be_beside_its_daemon_and_without() {
+fn a_healthy_flock_passes_with_and_without_a_daemon() {
     let folder = flock("");
     let (code, findings) = examined(&folder, &["--offline"]);
     assert_eq!(code, 0, "{findings:#?}");
@@ -62,7 +62,7 @@ fn a_flock_that_is_well_is_found_to_be_beside_its_daemon_and_without() {
 
 /// A start checks the structure only and can't notice this.
 #[test]
-fn a_byte_that_changed_in_a_text_is_found() {
+fn a_changed_byte_in_a_text_is_found() {
     let folder = flock("");
     let daemon = folder.start();
     daemon.wait_for_event_with("posted", &["a curious line 1"]);
@@ -82,7 +82,7 @@ fn a_byte_that_changed_in_a_text_is_found() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_its_remedy() {
+fn each_problem_is_named_with_its_remedy() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let plain = TcpListener::bind("127.0.0.1:0").unwrap();
     let app = |name: &str, url: &str| {

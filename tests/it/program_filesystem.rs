@@ -34,7 +34,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn a_ledger_in_memory_is_warned_of_by_check_and_run() {
+fn check_and_run_warn_about_a_ledger_in_memory() {
     let folder = flock();
     let story = "mount -t tmpfs none m || exit 77; cp flock.toml robin.txt m; cd m; \
         \"$0\" check; echo \"check: $?\"; timeout 3 \"$0\" run --log-format json; echo \"run: $?\"";
@@ -55,7 +55,7 @@ fn a_ledger_in_memory_is_warned_of_by_check_and_run() {
 }
 
 #[test]
-fn check_says_what_this_user_can_not_write_and_changes_nothing() {
+fn check_reports_what_this_user_cannot_write_and_changes_nothing() {
     let folder = flock();
     if std::fs::metadata("/proc/self").unwrap().uid() != 0 {
         return println!("skipped: no other user can run a program here");
@@ -79,7 +79,7 @@ fn check_says_what_this_user_can_not_write_and_changes_nothing() {
 }
 
 #[test]
-fn what_others_could_read_is_said_and_mended() {
+fn world_readable_files_are_reported_and_fixed() {
     let folder = flock();
     folder.start().stop();
     std::fs::write(folder.path("flock.key"), format!("{}\n", "0f".repeat(32))).unwrap();
@@ -102,7 +102,7 @@ fn what_others_could_read_is_said_and_mended() {
 
 /// Every command answers the limit on file size like a full disk, with an error and not with a signal.
 #[test]
-fn a_limit_for_the_size_of_files_is_an_error() {
+fn the_file_size_limit_causes_an_error() {
     let folder = flock();
     let limited = |blocks: &str, arguments: &str| {
         let line = format!("ulimit -f {blocks}; exec \"$0\" {arguments}");

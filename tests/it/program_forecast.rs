@@ -33,7 +33,7 @@ fn today() -> NaiveDate {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn check_says_what_an_app_costs_and_when_its_budget_ends() {
+async fn check_shows_what_an_app_costs_and_when_its_budget_ends() {
     let fake = FakeX::start().await;
     let folder = hourly(&fake, "posts_per_day = 30\nposts_per_month = 1\nmoney_per_month = 2000\n");
     let said = folder.run(&["post", "walt", "by hand"]);
@@ -87,7 +87,7 @@ async fn check_shows_apps_in_a_table_of_their_own() {
 
 /// A budget of a month ends on a day that a person can look up: worked out here slot by slot.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_day_on_which_a_budget_ends_is_the_one_that_the_slots_say() {
+async fn the_day_on_which_a_budget_ends_matches_the_slots() {
     let fake = FakeX::start().await;
     let folder = hourly(&fake, "posts_per_month = 100\n");
     let (before, (report, _)) = (SystemClock.now(), check(&folder));

@@ -30,7 +30,7 @@ fn number(metrics: &str, series: &str) -> f64 {
 }
 
 #[test]
-fn a_flock_that_is_well_says_so_in_words_and_numbers() {
+fn a_healthy_flock_reports_text_and_metrics() {
     let folder = flock();
     let daemon = folder.start();
     daemon.wait_for_event("posted");
@@ -69,7 +69,7 @@ fn a_flock_that_is_well_says_so_in_words_and_numbers() {
 }
 
 #[test]
-fn trouble_that_stops_no_bot_is_listed() {
+fn problems_that_stop_no_bot_are_listed() {
     let folder = flock();
     let daemon = folder.start();
     assert_eq!(folder.run(&["pause", "wren"]).code, 0);
@@ -90,7 +90,7 @@ fn trouble_that_stops_no_bot_is_listed() {
 }
 
 #[test]
-fn a_ledger_that_is_gone_makes_the_flock_unready_and_the_daemon_lives() {
+fn a_missing_ledger_makes_the_flock_unready_and_the_daemon_stays_alive() {
     let folder = flock();
     let daemon = folder.start();
     daemon.wait_for_event("posted");
@@ -113,7 +113,7 @@ fn a_ledger_that_is_gone_makes_the_flock_unready_and_the_daemon_lives() {
 }
 
 #[test]
-fn the_daemon_of_another_flock_is_not_taken_for_ones_own() {
+fn another_flocks_daemon_is_not_taken_for_this_one() {
     let (theirs, mine) = (flock(), flock());
     let daemon = theirs.start();
     let text = std::fs::read_to_string(mine.path("flock.toml")).unwrap();

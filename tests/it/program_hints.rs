@@ -30,7 +30,7 @@ fn names_the_file(said: &str) {
 }
 
 #[test]
-fn whatever_a_command_says() {
+fn every_command_names_the_file() {
     let folder = folder();
     // Without a ledger, an error, a warning and a note below a row.
     names_the_file(&run(&folder, &["status"]).out);
@@ -52,7 +52,7 @@ fn whatever_a_command_says() {
 }
 
 #[test]
-fn what_was_named_can_be_typed() {
+fn suggested_commands_can_be_run() {
     let folder = folder();
     let said = run(&folder, &["skip", "walt"]).out;
     let command = said.split('`').nth(1).unwrap().replacen("flockd", env!("CARGO_BIN_EXE_flockd"), 1);
@@ -65,7 +65,7 @@ fn what_was_named_can_be_typed() {
 }
 
 #[test]
-fn what_flockd_finds_by_itself_is_not_named() {
+fn a_default_configuration_file_is_not_named() {
     let folder = folder();
     let by_environment = folder.command(&["status"]).env("FLOCK_CONFIG", "my birds.toml").output().unwrap();
     let said = CommandOutput::from(by_environment).out;
@@ -99,7 +99,7 @@ async fn alerts_and_the_page_that_asks_to_sign_in_name_it_too() {
 
 /// The text of a post is left alone, and JSON stays the same.
 #[test]
-fn texts_and_json_stay_as_they_are() {
+fn texts_and_json_are_unchanged() {
     let folder = folder();
     let text = "type `flockd run` and see";
     assert_eq!(run(&folder, &["post", "walt", text]).code, 0);

@@ -70,7 +70,7 @@ async fn equal_ids_on_two_servers_are_two_accounts() {
 
 /// The same id once more, on the server where it is taken.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_account_of_another_server_does_not_hide_that_one_is_taken_here() {
+async fn an_equal_id_on_another_server_does_not_hide_a_taken_account() {
     let (here, there) =
         (FakeMastodon::start(Software::Mastodon).await, FakeMastodon::start(Software::Mastodon).await);
     let hook = Hook::start().await;
@@ -87,7 +87,7 @@ async fn an_account_of_another_server_does_not_hide_that_one_is_taken_here() {
 
 /// Both tokens stand in the configuration, so that no sign-in could notice whose they are.
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_tokens_of_one_account_the_later_bot_stops_and_a_person_is_told() {
+async fn of_two_bots_with_one_account_the_later_stops_and_alerts() {
     let server = FakeMastodon::start(Software::Mastodon).await;
     let mut hook = Hook::start().await;
     let given = |name: &str, schedule: &str| {

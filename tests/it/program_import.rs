@@ -64,7 +64,7 @@ fn a_flock_moves_and_repeats_nothing() {
 }
 
 #[test]
-fn a_copy_of_a_flock_that_may_go_on_waits_for_a_person() {
+fn a_copy_of_a_flock_that_may_still_run_waits_for_a_person() {
     let old = robin(&poem(20));
     let daemon = old.start();
     daemon.wait_for_event("posted");
@@ -80,7 +80,7 @@ fn a_copy_of_a_flock_that_may_go_on_waits_for_a_person() {
 }
 
 #[test]
-fn what_can_t_come_in_is_said_with_its_line_and_changes_nothing() {
+fn an_invalid_import_names_the_line_and_changes_nothing() {
     let old = robin(&poem(3));
     let empty = old.run(&["export"]);
     assert!(empty.code == 1 && empty.out.is_empty(), "there is no ledger yet: {empty:?}");
@@ -121,7 +121,7 @@ fn what_can_t_come_in_is_said_with_its_line_and_changes_nothing() {
 }
 
 #[test]
-fn a_daemon_keeps_its_ledger_to_itself() {
+fn importing_is_refused_while_a_daemon_runs() {
     let folder = robin(&poem(30));
     let daemon = folder.start();
     daemon.wait_for_event("posted");
@@ -278,7 +278,7 @@ async fn keys_of_rainbow_mind_machine_sign_bots_in() {
 
 /// The clock of the old machine was years ahead for a moment: the new one says so everywhere, and a person resets it.
 #[test]
-fn an_import_with_a_last_slot_that_is_ahead_of_the_clock_is_loud_and_is_reset() {
+fn an_import_with_a_last_slot_ahead_of_the_clock_is_reported_and_reset() {
     let old = robin(&poem(500));
     let daemon = old.start();
     daemon.wait_for_event("posted");

@@ -29,7 +29,7 @@ fn posted(folder: &Folder) -> Vec<(String, String)> {
 }
 
 #[test]
-fn of_daemons_that_race_for_a_ledger_one_runs_and_the_others_name_it() {
+fn of_daemons_racing_for_a_ledger_one_runs_and_the_others_name_it() {
     let folder = busy();
     // First there is no ledger yet; then one whose holder was killed.
     for _ in 0..3 {
@@ -84,7 +84,7 @@ fn nothing_is_posted_once_the_ledger_is_gone_and_nothing_is_lost_when_it_is_back
 /// A ledger is made in steps, and SQLite tidies up after itself only when it is opened again: at none of them what is
 /// left may look like the ruins of something else.
 #[test]
-fn a_ledger_whose_making_was_cut_off_is_made_to_its_end() {
+fn an_interrupted_ledger_creation_is_completed() {
     let step = |name: &'static str| {
         let folder = busy();
         let daemon = Daemon::spawn(&mut folder.command(&["run"]));

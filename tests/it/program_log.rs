@@ -26,7 +26,7 @@ fn walt(fake: &FakeX) -> Folder {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_says_once_whose_and_which_it_is() {
+async fn a_log_line_names_its_bot_and_post_once() {
     let fake = FakeX::start().await;
     let folder = walt(&fake);
     let mut run = folder.command(&["run"]);
@@ -50,7 +50,7 @@ async fn a_line_says_once_whose_and_which_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reload_changes_how_much_is_written() {
+async fn a_reload_changes_the_log_level() {
     let fake = FakeX::start().await;
     let folder = walt(&fake);
     let config = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
@@ -76,7 +76,7 @@ async fn a_reload_changes_how_much_is_written() {
 }
 
 #[test]
-fn the_environment_wins() {
+fn the_environment_overrides_the_log_level() {
     let folder = Folder::with(
         "[web]\nlisten = \"127.0.0.1:PORT\"\n[log]\nlevel = \"error\"\n\
          [bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"* * * * * *\"\n",

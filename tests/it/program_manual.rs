@@ -18,7 +18,7 @@ fn verbs(folder: &Folder) -> Vec<String> {
 }
 
 #[test]
-fn there_is_a_page_for_each_verb() {
+fn each_command_has_a_manual_page() {
     let folder = Folder::new();
     let verbs = verbs(&folder);
     assert!(verbs.len() > 15 && verbs.contains(&"enroll".to_owned()), "{verbs:?}");
@@ -59,7 +59,7 @@ fn completed(folder: &Folder, words: &[&str]) -> String {
 }
 
 #[test]
-fn a_shell_completes_verbs_and_the_names_of_bots() {
+fn a_shell_completes_commands_and_bot_names() {
     let folder = Folder::with(
         "[bots.walt]\nnetwork = \"feed\"\npoem = \"p.txt\"\nschedule = \"@daily\"\n\
          [bots.emily]\nnetwork = \"feed\"\npoem = \"p.txt\"\nschedule = \"@daily\"\nodd\n",

@@ -30,7 +30,7 @@ async fn texts(oidc: &Oidc) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_comes_back_and_the_bot_posts_and_takes_back() {
+async fn a_browser_returns_and_the_bot_posts_and_deletes() {
     let oidc = Oidc::start("walt_lines", TWO_HOURS);
     let folder = public(&oidc, "@yearly");
     let mut terminal = Terminal::run(folder.command(&["enroll", "walt", "--no-browser"]));
@@ -61,7 +61,7 @@ async fn a_browser_comes_back_and_the_bot_posts_and_takes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_confidential_client_shows_its_secret() {
+async fn a_confidential_client_sends_its_secret() {
     let oidc = Oidc::start("walt_lines", SHORT);
     let folder = flock(&oidc.url, &format!("{PUBLIC}{SECRET}"), &[("walt", "@yearly")]);
     let (id, secret) = CONFIDENTIAL_CLIENT;
@@ -92,7 +92,7 @@ async fn a_confidential_client_shows_its_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_renews_when_a_post_needs_it() {
+async fn a_daemon_renews_tokens_when_a_post_needs_them() {
     let oidc = Oidc::start("walt_lines", SHORT);
     let folder = public(&oidc, EVERY_SECOND);
     paste(&folder, "walt").await;

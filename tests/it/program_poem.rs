@@ -28,7 +28,7 @@ fn posted_by(folder: &Folder, bot: &str) -> Vec<String> {
 }
 
 #[test]
-fn comments_and_lines_that_show_nothing_are_not_posted() {
+fn comments_and_invisible_lines_are_not_posted() {
     let poem = "# a comment\n  # ask Bob\n\t# tab\n#\ttab\n#\u{a0}no-break space\n## heading\n\u{feff}# Title\n\
         \u{200b}# hidden\n\u{200b}\n\u{2800}\n\u{3164}\u{fe0f}\n\u{ad}\nreal line\n#!odd\n";
     let folder = flock("", poem.as_bytes());
@@ -54,7 +54,7 @@ fn beside_a_ticker(poem: &[u8]) -> Folder {
 }
 
 #[test]
-fn no_half_of_a_line_is_posted() {
+fn no_partial_line_is_posted() {
     let folder = beside_a_ticker(b"old\n");
     let daemon = folder.start();
     daemon.wait_for_event_with("posted", &["old"]);
@@ -88,7 +88,7 @@ fn an_edit_that_keeps_size_and_time_is_noticed() {
 }
 
 #[test]
-fn a_person_who_has_just_saved_the_poem_posts_what_is_in_it() {
+fn a_manual_post_uses_the_poem_as_just_saved() {
     let folder = flock("", b"");
     let text = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
     folder.write("flock.toml", text.replace("* * * * * *", "@yearly").as_bytes());
@@ -105,7 +105,7 @@ fn a_person_who_has_just_saved_the_poem_posts_what_is_in_it() {
 
 /// A file that would block forever is rejected at once.
 #[test]
-fn a_pipe_in_the_place_of_a_file_stops_nothing() {
+fn a_fifo_in_place_of_a_file_blocks_nothing() {
     let folder = beside_a_ticker(b"one\ntwo\n");
     let daemon = folder.start();
     daemon.wait_for_event_with("posted", &["two"]);
@@ -125,7 +125,7 @@ fn a_pipe_in_the_place_of_a_file_stops_nothing() {
 }
 
 #[test]
-fn what_is_no_poem_is_said_to_be_none() {
+fn a_file_that_is_not_a_poem_is_reported() {
     let folder = flock("", b"\xff\xfeo\0n\0e\0\n\0");
     assert!(folder.run(&["check"]).out.contains("UTF-16"));
     let text = std::fs::read_to_string(folder.path("flock.toml")).unwrap();

@@ -26,7 +26,7 @@ fn texts(posts: &[Value]) -> Vec<&str> {
 }
 
 #[test]
-fn before_there_is_a_ledger_it_makes_one_and_the_daemon_keeps_to_it() {
+fn preview_creates_a_missing_ledger_and_the_daemon_follows_it() {
     let folder = folder();
     let said = folder.run(&["preview", "walt", "--json", "-n", "20"]);
     assert_eq!(said.code, 0, "{}", said.err);
@@ -56,7 +56,7 @@ fn before_there_is_a_ledger_it_makes_one_and_the_daemon_keeps_to_it() {
 }
 
 #[test]
-fn a_line_is_passed_over_and_taken_back() {
+fn passing_a_line_over_can_be_undone() {
     let folder = folder();
     let before = preview(&folder, &["-n", "3"]);
     let entry = &before[1]["entry"].as_str().unwrap()[..8];
@@ -80,7 +80,7 @@ fn a_line_is_passed_over_and_taken_back() {
 }
 
 #[test]
-fn it_ends_where_it_is_told_to_or_says_why() {
+fn a_preview_ends_where_requested_or_explains_why() {
     let folder = folder();
     // The quarter begins at 05:45 in Kathmandu, so it belongs to that day there.
     assert_eq!(preview(&folder, &["--until", "2089-12-31"]).last().unwrap()["slot"], "2089-10-01T00:00:00Z");

@@ -40,7 +40,7 @@ const OF_APP: [&str; 2] = ["x-app-limit-24hour-remaining", "x-app-limit-24hour-r
 const OF_BOT: [&str; 2] = ["x-rate-limit-remaining", "x-rate-limit-reset"];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn depleted_credits_stop_the_whole_app_and_no_other() {
+async fn depleted_credits_stop_only_their_app() {
     let fake = FakeX::start().await;
     let folder = signed_in(&fake, &["walt", "emily"], "@yearly", "");
     folder.configure("[bots.robin]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"@yearly\"\n");
@@ -78,7 +78,7 @@ async fn a_daily_limit_of_the_app_holds_all_its_bots_until_the_next_day() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_rate_limit_of_a_bot_holds_that_bot_alone() {
+async fn a_rate_limit_of_a_bot_stops_only_that_bot() {
     let fake = FakeX::start().await;
     let folder = signed_in(&fake, &["walt", "emily"], "@yearly", "");
     let daemon = folder.start();
@@ -93,7 +93,7 @@ async fn a_rate_limit_of_a_bot_holds_that_bot_alone() {
 
 /// By the month, for a test may run at midnight; days are told apart in the engine's own stories.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_budget_is_counted_in_the_ledger_and_outlives_the_program() {
+async fn a_budget_is_counted_in_the_ledger_and_survives_restarts() {
     let fake = FakeX::start().await;
     let folder = signed_in(&fake, &["walt", "emily"], "* * * * * *", "pace = \"0s\"\n");
     folder.configure("[apps.x.budget]\nposts_per_month = 2\n");
@@ -112,7 +112,7 @@ async fn a_budget_is_counted_in_the_ledger_and_outlives_the_program() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_crowd_leaves_at_the_pace_of_its_app() {
+async fn posts_due_together_leave_at_the_apps_pace() {
     const PACE: TimeDelta = TimeDelta::milliseconds(200);
     // How much later than it left the first post may arrive, on a machine that is busy.
     const SLACK: TimeDelta = TimeDelta::milliseconds(1_500);

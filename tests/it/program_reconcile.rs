@@ -149,7 +149,7 @@ fn start(folder: &Folder) -> Daemon {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lines_that_came_back_changed_are_not_said_again_on_any_network() {
+async fn lines_shown_in_another_spelling_are_not_repeated_on_any_network() {
     for place in TestAccount::all().await {
         let shown: Vec<&str> = CHANGED.iter().chain([&DOUBTFUL]).map(|(_, shown)| *shown).collect();
         let folder = place.put_back("", &shown).await;
@@ -166,7 +166,7 @@ async fn lines_that_came_back_changed_are_not_said_again_on_any_network() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_post_that_is_only_like_a_line_waits_for_a_person_who_is_to_be_asked() {
+async fn a_post_similar_to_a_line_waits_for_a_person() {
     for place in TestAccount::all().await {
         let shown: Vec<&str> = CHANGED.iter().chain([&DOUBTFUL]).map(|(_, shown)| *shown).collect();
         let folder = place.put_back("on_unknown = \"ask\"\n", &shown).await;

@@ -52,7 +52,7 @@ fn reloaded_without(daemon: &Daemon, bot: &str) {
 }
 
 #[test]
-fn a_bot_that_is_added_is_there_without_a_word_and_one_that_is_removed_is_not() {
+fn bots_are_added_and_removed_when_the_file_is_saved() {
     let folder = flock();
     let daemon = folder.start();
     save(&folder, "", &["walt", "sylvia"]);
@@ -66,7 +66,7 @@ fn a_bot_that_is_added_is_there_without_a_word_and_one_that_is_removed_is_not() 
 }
 
 #[test]
-fn a_bot_that_looks_renamed_is_told_of_at_a_reload_in_the_words_of_check() {
+fn a_reload_warns_about_a_possible_rename_as_check_does() {
     let folder = flock();
     let daemon = folder.start();
     assert!(posts(&folder, "walt"));
@@ -84,7 +84,7 @@ fn a_bot_that_looks_renamed_is_told_of_at_a_reload_in_the_words_of_check() {
 }
 
 #[test]
-fn a_flock_that_cant_be_used_leaves_the_old_one_and_says_why() {
+fn an_invalid_configuration_keeps_the_old_flock_and_is_explained() {
     let folder = flock();
     let daemon = folder.start();
     let broken = text(&folder, "", &["walt"]).replace("@yearly", "@yearl");
@@ -128,7 +128,7 @@ fn a_restart_forgets_why_a_reload_was_refused() {
 }
 
 #[test]
-fn an_edit_of_a_poem_is_told_at_once() {
+fn a_poem_edit_is_logged_at_once() {
     let folder = flock();
     let daemon = folder.start();
     folder.replace("poems/emily.txt", b"one\ntwo\nthree\n");
@@ -143,7 +143,7 @@ fn an_edit_of_a_poem_is_told_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cant_change_is_named_and_what_can_does() {
+async fn a_reload_names_settings_that_need_a_restart_and_applies_the_rest() {
     let folder = flock();
     let daemon = folder.start();
     save(&folder, "[flock]\ndatabase = \"sqlite:other.db\"", &["walt"]);
@@ -163,7 +163,7 @@ async fn what_cant_change_is_named_and_what_can_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_told_of_trouble_can_be_changed_and_hears_of_a_refusal() {
+async fn alert_targets_can_be_reloaded_and_hear_of_a_refused_reload() {
     let mut hook = Hook::start().await;
     let folder = flock();
     let daemon = folder.start();
@@ -182,7 +182,7 @@ async fn who_is_told_of_trouble_can_be_changed_and_hears_of_a_refusal() {
 }
 
 #[test]
-fn a_storm_of_signals_is_a_few_reloads() {
+fn many_signals_cause_few_reloads() {
     let folder = flock();
     let daemon = folder.start();
     for _ in 0..2_000 {
@@ -214,7 +214,7 @@ fn a_daemon_whose_terminal_is_gone_stops() {
 }
 
 #[test]
-fn a_flock_that_cant_be_used_is_told_apart_from_what_a_service_manager_may_try_again() {
+fn an_invalid_configuration_has_its_own_exit_status() {
     let folder = flock();
     folder.write("flock.toml", b"[bots]");
     assert_eq!(folder.run(&["run"]).code, 2);

@@ -41,7 +41,7 @@ async fn goes_on(folder: &Folder, daemon: &Daemon, why: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_configuration_that_is_gone_or_a_folder_is_waited_for() {
+async fn a_missing_configuration_is_waited_for() {
     let folder = flock();
     let daemon = folder.start();
     let text = fs::read(folder.path("flock.toml")).unwrap();
@@ -57,7 +57,7 @@ async fn a_configuration_that_is_gone_or_a_folder_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_half_written_configuration_is_no_flock_until_the_rest_is_there() {
+async fn a_half_written_configuration_is_refused_until_it_is_complete() {
     let folder = flock();
     folder.write("poems/emily.txt", b"emily one\n");
     let daemon = folder.start();
@@ -72,7 +72,7 @@ async fn a_half_written_configuration_is_no_flock_until_the_rest_is_there() {
 
 /// Container platforms update the files of a volume by pointing a link to another folder.
 #[test]
-fn a_configuration_behind_a_link_that_turns_is_read_anew() {
+fn a_configuration_behind_a_retargeted_symlink_is_reloaded() {
     let folder = Folder::new();
     let put = |place: &str, bots: &str| {
         folder.write(&format!("{place}/flock.toml"), config(&folder, bots).as_bytes());
@@ -97,7 +97,7 @@ fn a_configuration_behind_a_link_that_turns_is_read_anew() {
 }
 
 #[test]
-fn a_folder_of_poems_that_is_gone_is_kept_in_mind_and_comes_back() {
+fn a_missing_poem_folder_is_watched_until_it_returns() {
     let folder = flock();
     let daemon = folder.start();
     fs::rename(folder.path("poems"), folder.path("elsewhere")).unwrap();
@@ -116,7 +116,7 @@ fn a_folder_of_poems_that_is_gone_is_kept_in_mind_and_comes_back() {
 
 /// Root may write anywhere, so the daemon runs as another user.
 #[test]
-fn a_folder_that_can_t_be_written_is_named_at_the_start() {
+fn an_unwritable_folder_is_named_at_startup() {
     if !rustix::process::geteuid().is_root() || Command::new("setpriv").arg("--version").output().is_err() {
         eprintln!("only root can run a program as another user");
         return;
@@ -145,7 +145,7 @@ fn a_folder_that_can_t_be_written_is_named_at_the_start() {
 
 /// The system can watch no more files, so flockd polls them.
 #[test]
-fn a_system_that_watches_no_more_files_is_said_to_be_deaf() {
+fn exhausted_file_watches_are_reported_and_polling_takes_over() {
     let folder = flock();
     let ours = folder.command(&["run"]);
     let limit = "echo 0 > /proc/sys/user/max_inotify_watches && exec \"$0\" run";
@@ -172,7 +172,7 @@ fn a_system_that_watches_no_more_files_is_said_to_be_deaf() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_client_has_learnt_outlives_a_reload() {
+async fn a_clients_state_survives_a_reload() {
     let fake = FakeX::start().await;
     let tokens = &fake.account("another_poet").credentials;
     let folder = Folder::with(&format!(

@@ -97,7 +97,7 @@ fn slots(posts: &Value) -> BTreeMap<String, Vec<DateTime<Utc>>> {
 }
 
 #[test]
-fn two_hundred_reloads_lose_no_slot_and_repeat_none() {
+fn two_hundred_reloads_lose_and_repeat_no_slot() {
     let folder = Folder::new();
     let poem = |name: &str| (0..500).map(|n| format!("{name} {n}\n")).collect::<String>();
     folder.write("poems/steady.txt", poem("line").as_bytes());

@@ -26,7 +26,7 @@ fn folder() -> Folder {
 }
 
 #[test]
-fn a_start_a_reload_and_a_stop_are_told_and_how_the_flock_is() {
+fn startup_reload_stop_and_status_are_notified() {
     let folder = folder();
     let manager = ServiceManager::at(&folder.path("notify"));
     let mut run = folder.command(&["run"]);
@@ -58,7 +58,7 @@ fn a_start_a_reload_and_a_stop_are_told_and_how_the_flock_is() {
 }
 
 #[test]
-fn a_socket_that_leads_nowhere_harms_nothing() {
+fn a_dead_notify_socket_does_no_harm() {
     let deaf = tempfile::tempdir().unwrap();
     let path = deaf.path().join("deaf");
     let _deaf = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
@@ -76,7 +76,7 @@ fn a_socket_that_leads_nowhere_harms_nothing() {
 
 /// The loop tells that the clock went back; a listener then keeps it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_loop_that_is_stuck_gives_no_sign_of_life() {
+async fn a_stuck_loop_stops_feeding_the_watchdog() {
     let folder = folder();
     let manager = ServiceManager::at(&folder.path("notify"));
     let clock = Arc::new(ManualClock::showing(at("2024-03-05T12:00:00Z")));

@@ -81,7 +81,7 @@ fn is_closed(folder: &Folder) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_is_not_read_stops_neither_posts_nor_pages_nor_shutdown() {
+async fn an_unread_log_blocks_neither_posts_nor_pages_nor_shutdown() {
     for format in ["text", "json"] {
         let folder = busy();
         let (_reader, stderr, _) = full_pipe();
@@ -97,7 +97,7 @@ async fn a_log_that_is_not_read_stops_neither_posts_nor_pages_nor_shutdown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reader_that_comes_back_finds_every_line_in_order() {
+async fn a_resumed_reader_gets_every_log_line_in_order() {
     let folder = busy();
     let (mut reader, stderr, full) = full_pipe();
     let mut run = folder.command(&["run", "--log-format", "json"]);
@@ -124,7 +124,7 @@ async fn a_reader_that_comes_back_finds_every_line_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_s_stops_the_screen_and_nothing_else() {
+async fn ctrl_s_blocks_only_the_terminal() {
     let folder = busy();
     let mut terminal = Terminal::run(folder.command(&["run"]));
     is_alive(&folder).await;
@@ -138,7 +138,7 @@ async fn ctrl_s_stops_the_screen_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_of_the_start_waits_for_no_reader() {
+async fn a_startup_error_waits_for_no_reader() {
     let folder = busy();
     folder.write("flock.toml", b"nonsense\n");
     let (_reader, stderr, _) = full_pipe();
@@ -164,7 +164,7 @@ fn silent() -> (TcpListener, Folder) {
 }
 
 #[test]
-fn a_second_signal_ends_at_once_also_while_the_log_stalls() {
+fn a_second_signal_exits_at_once_even_while_the_log_stalls() {
     let (network, folder) = silent();
     let (_reader, stderr, _) = full_pipe();
     let mut daemon = folder.command(&["run"]).stderr(stderr).spawn().unwrap();
@@ -219,7 +219,7 @@ fn lock(folder: &Folder) -> tokio::runtime::Runtime {
 }
 
 #[test]
-fn a_shutdown_before_the_flock_is_up_ends_it() {
+fn a_signal_during_startup_ends_the_daemon() {
     let folder = busy();
     // A poem that is read for ever, if anything reads what is no file.
     std::fs::remove_file(folder.path("robin.txt")).unwrap();
@@ -259,7 +259,7 @@ fn where_names_are_asked_for(folder: &Folder, program: &[&str]) -> Command {
 
 /// A resolver that takes every question and never answers.
 #[test]
-fn a_resolver_that_never_answers_holds_up_nothing_but_the_bot_that_asks() {
+fn a_silent_resolver_delays_only_its_bot() {
     let folder = far();
     let Ok(resolver) = UdpSocket::bind(("127.0.0.77", 53)) else {
         return println!("skipped: no resolver can be started here");

@@ -88,14 +88,14 @@ fn story(folder: &Folder) {
 }
 
 #[test]
-fn all_tell_of_the_same_slot_without_a_daemon() {
+fn all_commands_agree_on_the_slot_without_a_daemon() {
     let folder = folder();
     done(&folder, &["post", "walt", "the ledger begins"]);
     story(&folder);
 }
 
 #[test]
-fn all_tell_of_the_same_slot_beside_a_daemon() {
+fn all_commands_agree_on_the_slot_with_a_daemon() {
     let folder = folder();
     let daemon = folder.start();
     story(&folder);
@@ -103,14 +103,14 @@ fn all_tell_of_the_same_slot_beside_a_daemon() {
 }
 
 #[test]
-fn the_way_back_is_in_the_help() {
+fn the_help_explains_how_to_undo() {
     let said = folder().run(&["skip", "--help"]);
     assert!(said.code == 0 && said.out.contains("--undo"), "{said:?}");
 }
 
 /// What was skipped and undone goes with the ledger, into a backup and into an export.
 #[tokio::test]
-async fn an_undone_skip_moves_house() {
+async fn an_undone_skip_is_backed_up_and_exported() {
     let folder = folder();
     done(&folder, &["skip", "walt"]);
     done(&folder, &["skip", "walt", "--undo"]);

@@ -46,7 +46,7 @@ fn everything_fits_80_columns() {
 }
 
 #[test]
-fn a_code_is_named_where_there_is_room() {
+fn a_code_is_shown_where_it_fits() {
     let folder = flock();
     let wide = lines(&folder, "100", &["status"]);
     for (reason, code) in [("flockd resume sylvia", "paused"), ("nowhere.txt", "poem")] {
@@ -83,7 +83,7 @@ fn a_bot_takes_one_line_of_a_table_however_long_its_name() {
 
 /// Times are those of the flock's zone, whatever the bots' are.
 #[test]
-fn times_are_in_the_flocks_zone() {
+fn times_are_in_the_flocks_time_zone() {
     let folder = Folder::with(
         "[flock]\ntimezone = \"Asia/Kathmandu\"\n[bots.walt]\nnetwork = \"feed\"\npoem = \"poem.txt\"\n\
          schedule = \"15 6 1 1 *\"\ntimezone = \"UTC\"\n",
@@ -120,7 +120,7 @@ fn a_post_takes_one_line_and_its_short_id_names_it() {
 }
 
 #[test]
-fn status_begins_with_a_summary_and_trouble() {
+fn status_begins_with_a_summary_and_the_problems() {
     let folder = flock();
     let lines = lines(&folder, "80", &["status"]);
     assert!(lines[0].contains("3 bots: 2 ok, 1 paused"), "{lines:#?}");

@@ -32,7 +32,7 @@ fn hour_of_noon(folder: &Folder) -> String {
 }
 
 #[test]
-fn the_rules_that_tzdir_names_count_and_check_says_so() {
+fn rules_in_tzdir_are_used_and_check_names_them() {
     let folder = beside_zones("2025b", "Asia/Tokyo");
     assert_eq!(hour_of_noon(&folder), "03");
     let said = folder.command(&["check"]).env("TZDIR", folder.path("zones")).output().unwrap();
@@ -46,7 +46,7 @@ fn the_rules_that_tzdir_names_count_and_check_says_so() {
 }
 
 #[test]
-fn without_rules_of_the_system_those_in_the_binary_count() {
+fn without_system_rules_the_built_in_ones_are_used() {
     let folder = Folder::with(FLOCK);
     folder.write("walt.txt", b"one\n");
     let said = folder.command(&["check"]).env("TZDIR", folder.path("nowhere")).output().unwrap();
@@ -59,7 +59,7 @@ fn without_rules_of_the_system_those_in_the_binary_count() {
 }
 
 #[test]
-fn a_daemon_takes_the_rules_of_an_update() {
+fn a_daemon_picks_up_a_time_zone_update() {
     let folder = beside_zones("2199a", "Asia/Tokyo");
     let daemon = Daemon::spawn(folder.command(&["run"]).env("TZDIR", folder.path("zones")));
     daemon.wait_for_event("started");

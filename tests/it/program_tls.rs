@@ -89,7 +89,7 @@ fn sign_in(folder: &Folder, authorities: Option<&str>) -> (bool, String) {
 }
 
 #[test]
-fn a_server_of_a_private_authority_is_believed_if_that_is_named() {
+fn a_private_ca_is_trusted_if_configured() {
     let (folder, _server) = served("localhost", 30);
     let (well, said) = sign_in(&folder, None);
     assert!(!well && said.contains("SSL_CERT_FILE"), "{said}");
@@ -98,7 +98,7 @@ fn a_server_of_a_private_authority_is_believed_if_that_is_named() {
 }
 
 #[test]
-fn what_is_wrong_with_a_certificate_is_said() {
+fn certificate_errors_are_explained() {
     let (folder, _server) = served("127.0.0.1", 30);
     let (well, said) = sign_in(&folder, Some("ca.pem"));
     assert!(!well && said.contains("for another host"), "{said}");
@@ -109,7 +109,7 @@ fn what_is_wrong_with_a_certificate_is_said() {
 
 /// The certificates that are built in are believed all the same.
 #[test]
-fn a_file_without_certificates_is_said_and_stops_nothing() {
+fn a_ca_file_without_certificates_is_reported_and_ignored() {
     let folder = Folder::with(&FLOCK.replace("HOST", "localhost"));
     folder.write("walt.txt", b"one\n");
     let garbage = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
@@ -128,7 +128,7 @@ fn a_file_without_certificates_is_said_and_stops_nothing() {
 }
 
 #[test]
-fn a_proxy_does_not_carry_what_is_asked_of_this_machine() {
+fn requests_to_this_machine_bypass_the_proxy() {
     let (folder, _server) = served("localhost", 30);
     let mut health = folder.command(&["health", "--listen", &format!("127.0.0.1:{}", folder.port)]);
     // Port 1 is closed: through it the server could not be reached, which speaks TLS alone.

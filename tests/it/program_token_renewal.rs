@@ -37,7 +37,7 @@ async fn a_minute_later(folder: &Folder) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_before_new_tokens_are_kept_a_bot_waits_loudly_for_enroll() {
+async fn killed_before_new_tokens_are_stored_a_bot_asks_for_enroll() {
     let fake = FakeX::start().await;
     let folder = about_to_renew(&fake).await;
     let before = folder.sealed("walt").await;
@@ -75,7 +75,7 @@ async fn killed_before_new_tokens_are_kept_a_bot_waits_loudly_for_enroll() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_after_new_tokens_are_kept_nothing_is_lost() {
+async fn killed_after_new_tokens_are_stored_nothing_is_lost() {
     let fake = FakeX::start().await;
     let folder = about_to_renew(&fake).await;
     let before = folder.sealed("walt").await;
@@ -126,7 +126,7 @@ async fn of_many_processes_one_renews() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_that_is_told_to_end_keeps_what_is_being_renewed() {
+async fn a_stopping_process_stores_the_tokens_being_renewed() {
     let fake = FakeX::start().await;
     let folder = flock(&fake.url, PUBLIC, &[("walt", EVERY_SECOND)]);
     fake.set_token_life(SHORT);
@@ -179,7 +179,7 @@ async fn an_access_token_that_is_not_accepted_is_renewed_and_the_post_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_takes_a_sign_in_up_while_it_runs() {
+async fn a_running_daemon_picks_up_a_sign_in() {
     let fake = FakeX::start().await;
     let folder = flock(&fake.url, OAUTH1, &[("walt", EVERY_SECOND)]);
     let daemon = folder.start();
@@ -202,7 +202,7 @@ async fn a_daemon_takes_a_sign_in_up_while_it_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signing_in_outlives_what_happens_to_the_old_tokens_meanwhile() {
+async fn a_new_sign_in_survives_concurrent_changes_to_the_old_tokens() {
     let fake = FakeX::start().await;
     let folder = flock(&fake.url, PUBLIC, &[("walt", "@yearly")]);
     enroll_by_paste(&fake, &folder, "walt").await;
@@ -225,7 +225,7 @@ async fn signing_in_outlives_what_happens_to_the_old_tokens_meanwhile() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_revoked_bot_is_suspended_alone_and_burns_no_line() {
+async fn a_revoked_bot_is_suspended_alone_and_uses_no_line() {
     let fake = FakeX::start().await;
     let folder = flock(&fake.url, OAUTH1, &[("walt", EVERY_SECOND), ("emily", EVERY_SECOND)]);
     for bot in ["walt", "emily"] {
@@ -277,7 +277,7 @@ async fn a_suspended_account_stops_its_bot_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn signed_out_under_a_running_daemon_a_bot_stops_at_once() {
+async fn a_bot_signed_out_under_a_running_daemon_stops_at_once() {
     let fake = FakeX::start().await;
     let folder = flock(&fake.url, PUBLIC, &[("walt", "@yearly")]);
     enroll_by_paste(&fake, &folder, "walt").await;

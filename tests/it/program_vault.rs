@@ -47,7 +47,7 @@ fn works(said: &CommandOutput, with: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn key_and_ledger_are_for_their_owner_alone() {
+async fn key_and_ledger_are_owner_only() {
     let fake = FakeX::start().await;
     let folder = flock(&fake.url, OAUTH1, &[("walt", "@yearly")]);
     assert_eq!(folder.status()["bots"][0]["state"], "suspended");
@@ -145,7 +145,7 @@ async fn a_key_that_is_missing_wrong_or_garbage_loses_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_daemon_without_its_key_says_so_and_goes_on_when_it_is_back() {
+async fn a_daemon_reports_a_missing_key_and_continues_when_it_returns() {
     let fake = FakeX::start().await;
     let folder = flock(&fake.url, OAUTH1, &[("walt", EVERY_SECOND)]);
     folder.configure("[bots.robin]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"* * * * * *\"\n");
@@ -216,7 +216,7 @@ async fn a_key_can_come_from_the_environment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lost_key_is_given_up_only_when_told_to() {
+async fn a_lost_key_is_replaced_only_on_request() {
     let fake = FakeX::start().await;
     let folder = signed_in(&fake);
     works(&folder.run(&["vault", "rekey", "--forget"]), "nothing was forgotten");
@@ -236,7 +236,7 @@ async fn a_lost_key_is_given_up_only_when_told_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_to_the_key_stays_one_and_leads_to_the_new_key() {
+async fn a_symlink_to_the_key_is_kept_and_points_to_the_new_key() {
     let fake = FakeX::start().await;
     let folder = signed_in(&fake);
     fs::create_dir(folder.path("secrets")).unwrap();
@@ -272,7 +272,7 @@ fn with_key_mounted(folder: &Folder, arguments: &[&str]) -> Option<CommandOutput
 
 /// The new key would stand outside of the mount, and be lost with the container.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_is_mounted_by_itself_is_not_replaced() {
+async fn a_bind_mounted_key_is_not_replaced() {
     let fake = FakeX::start().await;
     let folder = signed_in(&fake);
     fs::copy(folder.path(KEY), folder.path("mounted.key")).unwrap();

@@ -41,7 +41,7 @@ fn state_of_walt(folder: &Folder) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn four_secrets_are_all_it_takes_and_none_is_ever_shown() {
+async fn four_secrets_suffice_and_none_is_ever_shown() {
     let fake = FakeX::start().await;
     let account = fake.account("walt_lines");
     let folder = flock(&fake, &account, "walt_lines", "* * * * * *");
@@ -96,7 +96,7 @@ async fn the_wrong_account_posts_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_never_came_waits_for_a_person() {
+async fn a_post_without_an_answer_waits_for_a_person() {
     let fake = FakeX::start().await;
     let account = fake.account("walt_lines");
     let folder = flock(&fake, &account, "walt_lines", "* * * * * *");
@@ -136,7 +136,7 @@ async fn an_answer_that_never_came_waits_for_a_person() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn revoked_tokens_suspend_one_bot_and_burn_no_line() {
+async fn revoked_tokens_suspend_one_bot_and_use_no_line() {
     let fake = FakeX::start().await;
     let account = fake.account("walt_lines");
     let folder = flock(&fake, &account, "walt_lines", "@yearly");

@@ -74,7 +74,7 @@ async fn me(oidc: &Oidc, tokens: &Value) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn a_code_becomes_tokens_with_which_one_posts() {
+async fn a_code_is_exchanged_for_working_tokens() {
     let oidc = Oidc::start("walt_lines", TWO_HOURS);
     let tokens = sign_in(&oidc).await;
     assert_eq!((&tokens["scope"], &tokens["expires_in"]), (&json!(SCOPES), &json!(7_200)));
@@ -96,7 +96,7 @@ async fn a_code_becomes_tokens_with_which_one_posts() {
 }
 
 #[tokio::test]
-async fn a_refresh_token_serves_once_and_used_again_it_ends_the_sign_in() {
+async fn reusing_a_refresh_token_revokes_the_grant() {
     let oidc = Oidc::start("walt_lines", Duration::from_secs(60));
     let (first, other) = (sign_in(&oidc).await, sign_in(&oidc).await);
     let (status, second) = renew(&oidc, &first).await;
@@ -118,7 +118,7 @@ async fn a_refresh_token_serves_once_and_used_again_it_ends_the_sign_in() {
 }
 
 #[tokio::test]
-async fn a_confidential_client_shows_its_secret_and_everybody_a_verifier() {
+async fn confidential_clients_need_a_secret_and_all_need_a_verifier() {
     let oidc = Oidc::start("walt_lines", TWO_HOURS);
     let (id, secret) = CONFIDENTIAL_CLIENT;
     let back = sent_back(&oidc, id, true).await;
@@ -133,7 +133,7 @@ async fn a_confidential_client_shows_its_secret_and_everybody_a_verifier() {
 }
 
 #[tokio::test]
-async fn a_person_who_does_not_agree_is_sent_back_too() {
+async fn declining_also_redirects_back() {
     let oidc = Oidc::start("", TWO_HOURS);
     let back = sent_back(&oidc, PUBLIC_CLIENT, true).await;
     assert_eq!(rfc5849::value(&back, "error").unwrap(), "access_denied");

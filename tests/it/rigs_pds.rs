@@ -40,7 +40,7 @@ fn put(poet: &PdsAccount, text: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_front_is_the_server_of_its_accounts() {
+async fn the_proxy_acts_as_the_server_of_its_accounts() {
     let pds = Pds::shared();
     assert!(pds.url.starts_with("http://localhost:"), "{}", pds.url);
     let (proxy, walt) = (PdsProxy::before(pds).await, pds.account("walt").await);
@@ -72,7 +72,7 @@ async fn the_same_record_under_the_same_key_is_written_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sessions_run_out_when_they_are_told_to() {
+async fn sessions_expire_on_command() {
     let (pds, walt) = (Pds::shared(), Pds::shared().account("walt").await);
     let proxy = PdsProxy::before(pds).await;
     let (_, session) = sign_in(&proxy, &walt, &walt.app_password).await;

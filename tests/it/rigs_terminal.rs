@@ -17,7 +17,7 @@ fn flock() -> Folder {
 }
 
 #[test]
-fn a_program_takes_the_terminal_for_one() {
+fn a_program_sees_a_terminal() {
     let mut shell = Command::new("sh");
     shell.args([
         "-c",
@@ -32,7 +32,7 @@ fn a_program_takes_the_terminal_for_one() {
 }
 
 #[test]
-fn lines_are_typed_and_the_input_is_ended() {
+fn lines_can_be_typed_and_input_ended() {
     let folder = flock();
     let mut terminal = Terminal::run(folder.command(&["post", "robin", "-"]));
     terminal.line("typed by hand");
@@ -66,14 +66,14 @@ fn ctrl_c_arrives() {
 
 #[test]
 #[should_panic(expected = "ended without \"never said\":\nsomething else")]
-fn what_never_comes_fails_the_test_and_shows_what_came() {
+fn waiting_in_vain_fails_and_shows_the_output() {
     let mut echo = Command::new("echo");
     echo.arg("something else");
     Terminal::run(echo).wait_for("never said");
 }
 
 #[test]
-fn a_desktop_tells_what_is_opened() {
+fn a_desktop_reports_opened_addresses() {
     let desktop = Desktop::new();
     let address = "http://127.0.0.1:1/callback?a=b&c='d'";
     for _ in 0..2 {
@@ -87,7 +87,7 @@ fn a_desktop_tells_what_is_opened() {
 }
 
 #[test]
-fn a_machine_without_a_screen_has_none() {
+fn a_headless_machine_has_no_browser() {
     let mut shell = Command::new("sh");
     shell.args(["-c", "test -z \"$DISPLAY$WAYLAND_DISPLAY$BROWSER\" && test -n \"$SSH_CONNECTION\""]);
     without_screen(&mut shell);

@@ -164,7 +164,7 @@ async fn pass(clock: &ManualClock, end: DateTime<Utc>, mut wanted: impl FnMut(Da
 
 /// Not a test by itself: the week, in a process of its own, so that what it takes is its own.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn child_that_lives_a_week() {
+async fn child_that_runs_a_week() {
     let Some(folder) = std::env::var_os(CHILD) else { return };
     let (folder, file) = (Path::new(&folder), Path::new(&folder).join("flock.toml"));
     let flocks: usize = std::env::var("FLOCKD_WEEK").ok().map_or(1, |number| number.parse().unwrap());
@@ -271,10 +271,10 @@ fn reads_well(log: &str, tally: &LineCounts, flocks: usize) {
 }
 
 #[test]
-fn a_week_takes_no_more_than_a_day() {
+fn a_week_uses_no_more_resources_than_a_day() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "soak_week::child_that_lives_a_week", "--nocapture"]).env(CHILD, folder.path());
+    child.args(["--exact", "soak_week::child_that_runs_a_week", "--nocapture"]).env(CHILD, folder.path());
     let said = child.output().unwrap();
     let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
     assert!(said.status.success() && out.contains(LIVED), "{out}{err}");

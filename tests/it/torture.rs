@@ -34,7 +34,7 @@ struct Record {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_step_no_line_is_posted_twice_or_lost() {
+async fn killed_at_any_step_on_x_no_line_is_posted_twice_or_lost() {
     let kills = kills();
     let records = torture(&[Which::X; 4], Looks::Allowed, kills).await;
     all_doubts_were_settled(&records);
@@ -49,7 +49,7 @@ async fn killed_at_any_step_no_line_is_posted_twice_or_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_no_probe_is_possible_doubts_are_assumed_to_be_posts() {
+async fn without_probes_unknown_outcomes_are_assumed_posted() {
     let kills = kills().div_ceil(BLIND);
     let records = torture(&[Which::X; 2], Looks::Refused, kills).await;
     for Record { evidence, looks, .. } in &records {
@@ -72,7 +72,7 @@ fn seed() -> u64 {
 /// The kills are shared by a flock on each kind of server: with an `Idempotency-Key` of an hour, with none, and with one
 /// that says errors again.
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_any_step_on_mastodon_and_its_kin_no_line_is_posted_twice_or_lost() {
+async fn killed_at_any_step_on_mastodon_servers_no_line_is_posted_twice_or_lost() {
     let kills = kills().div_ceil(2);
     let flocks = Software::ALL.map(Which::Mastodon);
     let records = torture(&flocks, Looks::Allowed, kills).await;
@@ -92,7 +92,7 @@ async fn killed_at_any_step_on_a_real_pds_no_line_is_posted_twice_or_lost() {
 /// A storm of answers that are not the network's: each post is stored, and something else answers, with a redirect, an
 /// error or a page. Each of them is found by looking, and sent once.
 #[tokio::test(flavor = "multi_thread")]
-async fn answered_by_strangers_no_line_is_posted_twice_or_lost() {
+async fn under_foreign_answers_no_line_is_posted_twice_or_lost() {
     let flocks = [Which::X, Which::Bluesky].into_iter().chain(Software::ALL.map(Which::Mastodon));
     let storms = flocks.map(|which| tokio::spawn(storm(which)));
     for evidence in futures_util::future::join_all(storms).await {
@@ -107,7 +107,7 @@ async fn answered_by_strangers_no_line_is_posted_twice_or_lost() {
 /// Both at once: whatever a post is answered with after it was stored, by a stranger or cut off, the daemon may be killed at
 /// any step of it, too.
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_among_strangers_no_line_is_posted_twice_or_lost() {
+async fn killed_under_foreign_answers_no_line_is_posted_twice_or_lost() {
     let kills = kills().div_ceil(BLIND);
     let flocks: Vec<Which> =
         [Which::X, Which::Bluesky].into_iter().chain(Software::ALL.map(Which::Mastodon)).collect();

@@ -89,7 +89,7 @@ impl Attacked {
 }
 
 #[tokio::test]
-async fn idle_connections_keep_no_client_out() {
+async fn idle_connections_lock_no_client_out() {
     let mut attacked = start(0);
     attacked.say_everywhere(b"").await;
     attacked.holds("silent").await;
@@ -98,7 +98,7 @@ async fn idle_connections_keep_no_client_out() {
 }
 
 #[tokio::test]
-async fn connections_that_are_kept_open_keep_no_client_out() {
+async fn kept_alive_connections_lock_no_client_out() {
     let mut attacked = start(0);
     for _ in 0..2 {
         attacked.say_everywhere(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await;
@@ -107,7 +107,7 @@ async fn connections_that_are_kept_open_keep_no_client_out() {
 }
 
 #[tokio::test]
-async fn heads_and_forms_of_any_size_cost_little() {
+async fn headers_and_forms_of_any_size_use_little_memory() {
     let mut attacked = start(0);
     let head = format!("GET / HTTP/1.1\r\nHost: localhost\r\nCookie: {}", "a=1; ".repeat(200_000));
     attacked.say_everywhere(head.as_bytes()).await;
@@ -122,7 +122,7 @@ async fn heads_and_forms_of_any_size_cost_little() {
 }
 
 #[tokio::test]
-async fn answers_that_are_not_read_cost_little() {
+async fn unread_responses_use_little_memory() {
     let mut attacked = start(24);
     let ask = b"GET /feeds/walt.atom HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(200);
     attacked.say_everywhere(&ask).await;
@@ -130,7 +130,7 @@ async fn answers_that_are_not_read_cost_little() {
 }
 
 #[tokio::test]
-async fn http_2_costs_nothing() {
+async fn http_2_is_refused() {
     let mut attacked = start(0);
     let mut hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     hello.extend_from_slice(b"\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x04\x00\x00\x00\x00");

@@ -48,7 +48,7 @@ async fn a_text_arrives_exactly_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_unknown_account_gets_a_url_that_works_all_the_same() {
+async fn an_unknown_account_still_gets_a_working_url() {
     let fake = FakeX::start().await;
     let x = x_for(&fake, &fake.account("walt_lines"));
     let outcome = x.send(&post(NetworkKind::X, 1, "a"), None).await;
@@ -58,7 +58,7 @@ async fn an_unknown_account_gets_a_url_that_works_all_the_same() {
 }
 
 #[tokio::test]
-async fn bots_of_one_app_post_side_by_side_over_one_client() {
+async fn bots_of_one_app_post_concurrently_over_one_client() {
     let fake = FakeX::start().await;
     let clients: Vec<Signed> = ["walt", "emily"].map(|handle| x_for(&fake, &fake.account(handle))).into();
     for number in 1..=3 {
@@ -82,7 +82,7 @@ async fn the_timestamp_comes_from_the_clock_handed_in() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_not_accepted_and_says_what_to_do() {
+async fn a_wrong_secret_is_rejected_with_a_remedy() {
     let fake = FakeX::start().await;
     let mut walt = fake.account("walt_lines");
     walt.credentials.access_token_secret = Secret::new("wrong");
@@ -101,7 +101,7 @@ async fn a_wrong_secret_is_not_accepted_and_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn who_it_is_is_learnt_once_and_for_these_credentials_only() {
+async fn the_account_is_looked_up_once_per_credentials() {
     let fake = FakeX::start().await;
     let walt = fake.account("walt_lines");
     let known = x_for(&fake, &walt).prepare(None).await.unwrap().unwrap();
@@ -120,7 +120,7 @@ async fn who_it_is_is_learnt_once_and_for_these_credentials_only() {
 }
 
 #[tokio::test]
-async fn another_account_than_expected_is_refused() {
+async fn an_unexpected_account_is_refused() {
     let fake = FakeX::start().await;
     let other = fake.account("other");
     let x = expecting(&fake, &other, "walt_lines");
@@ -138,7 +138,7 @@ async fn another_account_than_expected_is_refused() {
 }
 
 #[tokio::test]
-async fn trouble_while_asking_who_it_is_is_a_setback() {
+async fn an_error_while_looking_up_the_account_is_a_rejection() {
     let fake = FakeX::start().await;
     let x = x_for(&fake, &fake.account("walt_lines"));
     let me = |id: &str, name: &str| format!(r#"{{"data":{{"id":"{id}","username":"{name}"}}}}"#);
@@ -164,7 +164,7 @@ async fn trouble_while_asking_who_it_is_is_a_setback() {
 }
 
 #[tokio::test]
-async fn what_x_echoes_of_our_secrets_is_hidden() {
+async fn secrets_echoed_by_x_are_redacted() {
     let fake = FakeX::start().await;
     let walt = fake.account("walt_lines");
     let x = x_for(&fake, &walt);
@@ -183,7 +183,7 @@ async fn what_x_echoes_of_our_secrets_is_hidden() {
 }
 
 #[tokio::test]
-async fn a_broken_api_url_is_a_setback_and_shows_no_password() {
+async fn a_broken_api_url_is_rejected_and_shows_no_password() {
     let fake = FakeX::start().await;
     let walt = fake.account("walt_lines");
     for (url, expected) in [("api.x.com", Cause::App), ("http://me:hush@127.0.0.1:1", Cause::Unreachable)] {
@@ -198,7 +198,7 @@ async fn a_broken_api_url_is_a_setback_and_shows_no_password() {
 }
 
 #[tokio::test]
-async fn a_held_request_goes_on_when_let_go() {
+async fn a_held_request_continues_when_released() {
     let fake = FakeX::start().await;
     let (walt, emily) = (fake.account("walt"), fake.account("emily"));
     fake.next_post_of("walt", Behaviour::Hold);

@@ -20,7 +20,7 @@ async fn delete(fake: &FakeX, signed: &Signed, reply: Option<Reply>) -> Result<(
 }
 
 #[tokio::test]
-async fn a_post_is_gone_if_x_says_so() {
+async fn a_post_counts_as_deleted_only_if_x_confirms_it() {
     let fake = FakeX::start().await;
     let signed = x_for(&fake, &fake.account("walt_lines"));
     for (status, body) in [(200, r#"{"data":{"deleted":true}}"#), (404, UNKNOWN), (410, UNKNOWN)] {
@@ -47,7 +47,7 @@ async fn a_post_is_gone_if_x_says_so() {
 }
 
 #[tokio::test]
-async fn tokens_are_worthless_if_x_says_so() {
+async fn tokens_count_as_revoked_only_if_x_confirms_it() {
     let fake = FakeX::start().await;
     let signed = x_for(&fake, &fake.account("walt_lines"));
     assert_eq!(signed.x.revoke(&signed.tokens).await, Ok(()));
@@ -67,7 +67,7 @@ async fn tokens_are_worthless_if_x_says_so() {
 }
 
 #[tokio::test]
-async fn write_access_is_what_the_header_says() {
+async fn write_access_is_read_from_the_header() {
     let fake = FakeX::start().await;
     let signed = x_for(&fake, &fake.account("walt_lines"));
     let me = r#"{"data":{"id":"1","username":"walt_lines","name":" Walt \u202e of\nLines "}}"#;
@@ -90,7 +90,7 @@ async fn write_access_is_what_the_header_says() {
 }
 
 #[tokio::test]
-async fn a_profile_can_be_seen_but_not_changed() {
+async fn a_profile_is_readable_but_not_changeable() {
     let fake = FakeX::start().await;
     let signed = x_for(&fake, &fake.account("walt_lines"));
     let look = signed.x.appearance(&signed.tokens).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_profile_can_be_seen_but_not_changed() {
 }
 
 #[tokio::test]
-async fn a_callback_that_is_not_confirmed_is_not_trusted() {
+async fn an_unconfirmed_callback_is_not_trusted() {
     let fake = FakeX::start().await;
     let x = x_for(&fake, &fake.account("walt_lines")).x;
     for confirmed in ["", "&oauth_callback_confirmed=false"] {

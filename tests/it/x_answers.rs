@@ -87,7 +87,7 @@ async fn success_needs_an_id() {
 }
 
 #[tokio::test]
-async fn what_leaves_a_doubt_is_unknown() {
+async fn ambiguous_answers_are_unknown() {
     let mut rows = vec![(503, "<html>over capacity</html>", Unknown, "", "HTTP 503")];
     // Not even a body that says so can make a server's failure definite.
     rows.push((
@@ -104,7 +104,7 @@ async fn what_leaves_a_doubt_is_unknown() {
 }
 
 #[tokio::test]
-async fn what_x_says_of_the_text() {
+async fn rejections_of_the_text_by_x() {
     let invalid = r#"{"errors":[{"parameters":{"text":["x"]},"message":"The `text` is too odd."}],"title":"Invalid Request",
         "detail":"One or more parameters to your request was invalid.","type":"https://api.twitter.com/2/problems/invalid-request"}"#;
     let duplicate = r#"{"detail":"You are not allowed to create a Tweet with duplicate content.","type":"about:blank","title":"Forbidden","status":403}"#;
@@ -144,7 +144,7 @@ const SUSPENDED: &str = r#"{"type":"https://api.twitter.com/2/problems/user-susp
 const ENROLLED: &str = r#"{"client_id":"1","reason":"client-not-enrolled","type":"https://api.twitter.com/2/problems/client-forbidden","registration_url":"https://x"}"#;
 
 #[tokio::test]
-async fn what_a_person_has_to_mend() {
+async fn errors_that_need_a_person() {
     let app = || Rejection(Cause::App, None);
     let account = || Rejection(Cause::Account, None);
     let sign_in = || Rejection(Cause::SignIn, None);
@@ -207,7 +207,7 @@ async fn what_a_person_has_to_mend() {
 }
 
 #[tokio::test]
-async fn an_unclear_no_never_uses_the_line_up() {
+async fn an_unclear_rejection_never_uses_the_line() {
     let odd = || Rejection(Cause::App, None);
     let own = |status: u16, detail: &str| {
         format!(r#"{{"title":"No","type":"about:blank","status":{status},"detail":"{detail}"}}"#)
@@ -230,7 +230,7 @@ async fn an_unclear_no_never_uses_the_line_up() {
 }
 
 #[tokio::test]
-async fn what_is_not_in_x_s_own_words_settles_nothing() {
+async fn foreign_answers_settle_nothing() {
     let huge = "x".repeat(600_000);
     check(&[
         (400, "<html>bad gateway of a proxy</html>", Unknown, "x-foreign-answer", "(HTTP 400)"),
@@ -289,7 +289,7 @@ async fn rate_limits_say_when_to_retry() {
 }
 
 #[tokio::test]
-async fn usage_caps_are_long_waits() {
+async fn usage_caps_cause_long_waits() {
     let capped = Reply::problem(
         429,
         "https://api.twitter.com/2/problems/usage-capped",

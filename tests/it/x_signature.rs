@@ -88,7 +88,7 @@ fn vector_3_before_there_is_a_token() {
 }
 
 #[test]
-fn the_verifier_lets_nothing_else_through() {
+fn the_verifier_rejects_any_change() {
     let url = "https://api.x.com/2/tweets";
     let good = header("lr%2BtV%2FDKclEvXKVjG6tgaSSLV0k%3D");
     let other = |consumer, token| Secrets { consumer, token };
@@ -110,7 +110,7 @@ fn the_verifier_lets_nothing_else_through() {
 }
 
 #[test]
-fn the_verifier_takes_nothing_twice_and_nothing_old() {
+fn the_verifier_rejects_replays_and_old_timestamps() {
     let good = header("lr%2BtV%2FDKclEvXKVjG6tgaSSLV0k%3D");
     let request =
         Request { method: "POST", url: "https://api.x.com/2/tweets", authorization: &good, form: None };

@@ -63,7 +63,7 @@ fn sent(text: &str) -> Post {
 }
 
 #[tokio::test]
-async fn only_what_says_the_same_and_is_young_enough_may_be_it() {
+async fn only_recent_posts_with_the_same_text_match() {
     let one = TimelineFixture::new().await;
     let [early, just, late] =
         [-361, -360, 90].map(|seconds| one.by_hand("Holy & <holy>, see example.com!", seconds));
@@ -115,7 +115,7 @@ async fn all_pages_are_read_oldest_first() {
 }
 
 #[tokio::test]
-async fn what_would_be_too_dear_to_read_is_said() {
+async fn a_probe_that_would_cost_too_much_is_reported() {
     let one = TimelineFixture::new().await;
     (0..501).for_each(|n| drop(one.by_hand(&format!("line {n}"), n)));
     let sight = one.look("line 3").await.unwrap();
@@ -127,7 +127,7 @@ async fn what_would_be_too_dear_to_read_is_said() {
 }
 
 #[tokio::test]
-async fn who_may_not_read_is_told_from_who_can_t_now() {
+async fn a_forbidden_read_is_told_apart_from_a_temporary_error() {
     let never = [
         (403, r#"{"type":"https://api.twitter.com/2/problems/client-forbidden"}"#),
         (403, r#"{"errors":[{"code":453,"message":"a subset"}]}"#),
@@ -171,7 +171,7 @@ async fn who_may_not_read_is_told_from_who_can_t_now() {
 }
 
 #[tokio::test]
-async fn a_network_that_misbehaves_shows_nothing_and_does_no_harm() {
+async fn a_misbehaving_network_proves_nothing() {
     let huge = Reply::new(200, format!(r#"{{"data":[],"filler":"{}"}}"#, "x".repeat(10 << 20)));
     let huge = huge.header("date", "Fri, 20 Nov 2026 12:00:00 GMT");
     for behaviour in [
@@ -191,7 +191,7 @@ async fn a_network_that_misbehaves_shows_nothing_and_does_no_harm() {
 }
 
 #[tokio::test]
-async fn without_an_account_there_is_nothing_to_look_at() {
+async fn without_an_account_there_is_nothing_to_probe() {
     let one = TimelineFixture::new().await;
     let signed_out = Session { account: None::<Account>, ..one.session.clone() };
     let sight = one.signed.x.probe(&sent("a"), &signed_out).await;
@@ -218,7 +218,7 @@ async fn a_clock_that_was_set_right_before_the_look_hides_nothing() {
 
 /// Its clock was not set since it was turned on. X takes no time before its own beginning.
 #[tokio::test]
-async fn what_was_sent_by_a_clock_that_was_behind_is_found() {
+async fn a_post_sent_by_a_clock_that_was_behind_is_found() {
     let one = TimelineFixture::new().await;
     let id = one.by_hand("a line", 1);
     for sent_at in [DateTime::UNIX_EPOCH, noon() - TimeDelta::days(30)] {
@@ -231,7 +231,7 @@ async fn what_was_sent_by_a_clock_that_was_behind_is_found() {
 
 /// The page as X would give it, and without a word on what its clock shows.
 #[tokio::test]
-async fn where_x_tells_no_time_a_clock_that_is_half_an_hour_off_hides_nothing() {
+async fn without_a_date_header_a_clock_half_an_hour_off_hides_nothing() {
     for (minutes, date) in [(-31, None), (31, None), (-31, Some("noon"))] {
         let one = TimelineFixture::new().await;
         let (shown, at) = (one.by_hand("a line", 60 * minutes), noon() + TimeDelta::minutes(minutes));
@@ -252,7 +252,7 @@ async fn where_x_tells_no_time_a_clock_that_is_half_an_hour_off_hides_nothing() 
 }
 
 #[tokio::test]
-async fn a_page_with_a_strange_token_is_not_the_last() {
+async fn a_page_with_an_unknown_token_is_not_the_last() {
     let fake = FakeX::start_with(Arc::new(StillClock::at("2026-11-20T12:00:00Z"))).await;
     let signed = x_for(&fake, &fake.account("walt_lines"));
     let account = signed.prepare(None).await.unwrap();
@@ -267,7 +267,7 @@ async fn a_page_with_a_strange_token_is_not_the_last() {
 }
 
 #[tokio::test]
-async fn a_look_that_x_refuses_blames_no_text() {
+async fn a_refused_probe_does_not_blame_the_text() {
     let fake = FakeX::start_with(Arc::new(StillClock::at("2026-11-20T12:00:00Z"))).await;
     let signed = x_for(&fake, &fake.account("walt_lines"));
     let account = signed.prepare(None).await.unwrap();

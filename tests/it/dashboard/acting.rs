@@ -16,7 +16,7 @@ async fn a_bot_is_paused_and_resumed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_is_counted_posted_and_taken_back() {
+async fn a_text_is_counted_posted_and_deleted() {
     let visit = visit(Kind::DESKTOP, FLOCK).await;
     visit.goto("/bots/walt").await;
     visit.browser.write("#text", "salt <b>& light</b>").await;
@@ -50,7 +50,7 @@ async fn a_slot_is_skipped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_is_passed_over_and_let_come() {
+async fn a_line_is_passed_over_and_restored() {
     let visit = visit(Kind::DESKTOP, FLOCK).await;
     let coming = || visit.folder.json(&["preview", "emily", "--json", "-n", "2"]);
     let before = coming();
@@ -70,7 +70,7 @@ async fn a_line_is_passed_over_and_let_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_poem_is_edited_and_never_over_anothers_edit() {
+async fn an_edit_never_overwrites_another_persons_edit() {
     let visit = visit(Kind::DESKTOP, FLOCK).await;
     visit.goto("/bots/walt/poem").await;
     visit.browser.write("#text", "a quiet tide\nthe ropes are dry").await;
@@ -109,7 +109,7 @@ async fn a_poem_is_edited_and_never_over_anothers_edit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_page_asks_for_a_shell_where_it_has_a_button() {
+async fn no_page_suggests_a_command_where_it_has_a_button() {
     let flock = format!(
         "{FLOCK}[apps.social]\nnetwork = \"mastodon\"\napi_url = \"http://127.0.0.1:1\"\n\
          [bots.anne]\napp = \"social\"\npoem = \"walt.txt\"\nschedule = \"0 12 1 1 *\"\n"

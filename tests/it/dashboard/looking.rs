@@ -37,17 +37,17 @@ async fn every_page_is_accessible(kind: Kind, name: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_page_is_for_everybody_at_a_desk() {
+async fn every_page_is_accessible_on_a_desktop() {
     every_page_is_accessible(Kind::DESKTOP, "desk").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_page_is_for_everybody_on_a_phone_in_the_dark() {
+async fn every_page_is_accessible_on_a_phone_in_dark_mode() {
     every_page_is_accessible(Kind { is_dark: true, ..Kind::PHONE }, "phone").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_anybody_may_read_is_for_everybody() {
+async fn public_pages_are_accessible() {
     let flock = FLOCK.replace("[web]", "[web]\ndashboard = \"off\"");
     let visit = strange_visit(Kind { is_dark: true, ..Kind::PHONE }, &flock).await;
     for bot in ["walt", "emily"] {
@@ -61,7 +61,7 @@ async fn what_anybody_may_read_is_for_everybody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_scripts_everything_can_be_read_and_done() {
+async fn everything_works_without_scripts() {
     let visit = visit(Kind { has_scripts: false, ..Kind::DESKTOP }, FLOCK).await;
     visit.goto("/bots/walt").await;
     // Its slots are years apart.

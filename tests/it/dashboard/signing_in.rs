@@ -69,17 +69,17 @@ async fn in_a_window_of_its_own(keys: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_oauth_1_in_a_window_of_its_own() {
+async fn oauth_1_signs_in_in_a_separate_window() {
     in_a_window_of_its_own(OAUTH1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_oauth_2_in_a_window_of_its_own() {
+async fn oauth_2_signs_in_in_a_separate_window() {
     in_a_window_of_its_own(OAUTH2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_windows_are_blocked_the_same_one_is_used() {
+async fn a_blocked_popup_falls_back_to_the_same_window() {
     let AtX { fake: _fake, visit } = at_x(Kind { has_popups: false, ..Kind::DESKTOP }, OAUTH1).await;
     let blocked = visit.browser.eval("return window.open('about:blank') === null").await;
     assert_eq!(blocked, true);
@@ -107,7 +107,7 @@ async fn without_scripts_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_account_and_a_no_are_said_in_words() {
+async fn a_wrong_account_and_a_refusal_are_explained() {
     let AtX { fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
     fake.person_is("another_poet");
     visit.browser.press("Sign in with X").await;
@@ -137,7 +137,7 @@ async fn a_pin_is_typed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_strangers_return_ends_nothing() {
+async fn a_forged_callback_ends_nothing() {
     let AtX { fake: _fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
     visit.browser.press("Sign in with X").await;
     let link = visit.browser.wait_attribute("a.button", "href").await;
@@ -171,7 +171,7 @@ async fn an_app_password_is_typed_and_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_says_that_its_sign_in_gave_way_to_another() {
+async fn a_page_says_that_its_sign_in_was_superseded() {
     let AtX { fake: _fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
     visit.browser.press("Sign in with X").await;
     visit.browser.find("a.button").await;
@@ -188,7 +188,7 @@ const BEGIN_ANOTHER: &str = "const token = document.querySelector('input[name=to
 /// "Try again" ends the sign-in of the page that it is on, and that page hears of the end while the browser is on its way
 /// to the next.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_page_that_is_being_left_is_not_loaded_anew() {
+async fn a_page_that_is_navigating_away_does_not_reload() {
     let AtX { fake: _fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
     visit.browser.press("Sign in with X").await;
     visit.browser.find("a.button").await;
@@ -228,7 +228,7 @@ async fn at_mastodon(software: Software) -> (FakeMastodon, Visit) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_a_server_of_mastodons_kin() {
+async fn signing_in_at_a_mastodon_server() {
     for software in Software::ALL {
         let (fake, visit) = at_mastodon(software).await;
         fake.person_is("another");
@@ -244,7 +244,7 @@ async fn at_a_server_of_mastodons_kin() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn by_a_code_at_a_server_of_mastodons_kin() {
+async fn signing_in_by_code_at_a_mastodon_server() {
     for software in Software::ALL {
         let (fake, visit) = at_mastodon(software).await;
         fake.person_is("walt");

@@ -14,7 +14,7 @@ use crate::support::fake_mastodon::{Behaviour, FakeMastodon, Reply, Software, br
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and then\r\n--more";
 
 #[tokio::test]
-async fn an_account_is_known_with_its_server_and_what_that_takes() {
+async fn an_account_is_returned_with_its_server_and_limits() {
     for (software, characters, per_url) in
         [(Software::Mastodon, 500, 23), (Software::GoToSocial, 5_000, 0), (Software::Pleroma, 5_000, 0)]
     {
@@ -28,7 +28,7 @@ async fn an_account_is_known_with_its_server_and_what_that_takes() {
 }
 
 #[tokio::test]
-async fn an_older_server_says_it_in_the_older_way_and_one_that_says_nothing_stops_nothing() {
+async fn older_servers_and_servers_without_limits_work() {
     let fake = FakeMastodon::start(Software::Pleroma).await;
     fake.is_old();
     let client = fake.client();
@@ -45,7 +45,7 @@ async fn an_older_server_says_it_in_the_older_way_and_one_that_says_nothing_stop
 }
 
 #[tokio::test]
-async fn limits_are_read_anew_when_a_daemon_starts_and_once_a_day() {
+async fn limits_are_refreshed_at_startup_and_daily() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     assert_eq!(fixture.client.prepare(&fixture.walt).await, Ok(None), "asked for a moment ago");
     fixture.fake.set_text_limits(1_000, 30);
@@ -76,7 +76,7 @@ async fn limits_are_read_anew_when_a_daemon_starts_and_once_a_day() {
 }
 
 #[tokio::test]
-async fn a_handle_may_be_expected_with_its_server_or_without() {
+async fn an_expected_handle_may_include_its_server() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     let (url, limits) = (&fixture.fake.url, Timeouts::default());
     for (expected, fits) in [
@@ -103,7 +103,7 @@ async fn a_handle_may_be_expected_with_its_server_or_without() {
 }
 
 #[tokio::test]
-async fn what_a_token_allows_is_known_by_its_scopes_or_those_of_its_app() {
+async fn a_tokens_scopes_or_its_apps_decide_what_it_allows() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     for (scopes, may) in [
         ("read write", true),
@@ -132,7 +132,7 @@ async fn what_a_token_allows_is_known_by_its_scopes_or_those_of_its_app() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_none_is_told_from_a_token_that_is_none() {
+async fn a_wrong_server_is_told_apart_from_a_bad_token() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     let tokens = fixture.walt.tokens.as_ref().unwrap();
     for (reply, cause, part) in [

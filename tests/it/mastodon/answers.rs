@@ -82,7 +82,7 @@ async fn success_needs_an_id_of_ours() {
 }
 
 #[tokio::test]
-async fn what_leaves_a_doubt_is_unknown() {
+async fn ambiguous_answers_are_unknown() {
     let mut rows = vec![
         (503, r#"{"error":"Es gab ein vorübergehendes Problem"}"#, Unknown, "", "HTTP 503: Es gab"),
         (502, "<html>Bad Gateway", Unknown, "", "(HTTP 502)"),
@@ -94,7 +94,7 @@ async fn what_leaves_a_doubt_is_unknown() {
 }
 
 #[tokio::test]
-async fn what_the_server_says_of_the_text() {
+async fn rejections_of_the_text() {
     let long = r#"{"error":"Gültigkeitsprüfung ist fehlgeschlagen: Zeichenlimit von 500 überschritten"}"#;
     check(&[
         (
@@ -126,7 +126,7 @@ async fn what_the_server_says_of_the_text() {
 }
 
 #[tokio::test]
-async fn what_a_person_has_to_mend() {
+async fn errors_that_need_a_person() {
     let app = || Rejection(Cause::App, None);
     check(&[
         (
@@ -149,7 +149,7 @@ async fn what_a_person_has_to_mend() {
 }
 
 #[tokio::test]
-async fn of_a_403_a_further_question_tells_whether_it_is_the_token_or_the_account() {
+async fn a_follow_up_request_tells_whether_a_403_concerns_token_or_account() {
     let forbidden = || Reply::json(403, &serde_json::json!({"error": "Diese Aktion ist verboten"}));
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     let (what, reason) = taken(&fixture, forbidden()).await;
@@ -212,7 +212,7 @@ async fn rate_limits_and_retry_after_are_honored() {
 }
 
 #[tokio::test]
-async fn an_overloaded_server_is_left_alone_while_the_doubt_lasts() {
+async fn an_overloaded_server_is_backed_off_while_the_outcome_is_unknown() {
     let fixture = MastodonFixture::of(Software::GoToSocial).await;
     let sent = fixture.answered(Reply::new(503, "server is shutting down").header("retry-after", "30")).await;
     assert!(matches!(sent.outcome, Outcome::Unknown { .. }), "{sent:?}");
@@ -224,7 +224,7 @@ async fn an_overloaded_server_is_left_alone_while_the_doubt_lasts() {
 }
 
 #[tokio::test]
-async fn no_answer_brings_a_secret_into_a_sentence() {
+async fn no_answer_leaks_a_secret_into_a_message() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     let token = fixture.fake.token_of("walt");
     let session = fixture.walt.tokens.as_ref().unwrap().secrets()[0].expose().to_owned();

@@ -35,7 +35,7 @@ async fn tokens(fake: &FakeMastodon, registration: &Registration, redirect: &str
 }
 
 #[tokio::test]
-async fn an_app_is_registered_once_with_all_addresses() {
+async fn an_app_is_registered_once_with_all_redirect_uris() {
     for software in Software::ALL {
         let fake = FakeMastodon::start(software).await;
         let registration = registered(&fake).await;
@@ -55,7 +55,7 @@ async fn an_app_is_registered_once_with_all_addresses() {
 }
 
 #[tokio::test]
-async fn it_is_registered_anew_when_the_server_has_forgotten_it_or_addresses_have_changed() {
+async fn a_forgotten_app_or_changed_redirect_uris_cause_a_new_registration() {
     let fake = FakeMastodon::start(Software::Mastodon).await;
     let first = registered(&fake).await;
     let other = ["http://127.0.0.1:9/callback".to_owned()];
@@ -73,7 +73,7 @@ async fn it_is_registered_anew_when_the_server_has_forgotten_it_or_addresses_hav
 }
 
 #[tokio::test]
-async fn a_server_that_takes_no_app_is_named() {
+async fn a_server_that_refuses_registration_is_named() {
     let fake = FakeMastodon::start(Software::Mastodon).await;
     for (reply, part) in [
         (Reply::page(404, "nginx"), "check whether `api_url` is right"),
@@ -92,7 +92,7 @@ async fn a_server_that_takes_no_app_is_named() {
 }
 
 #[tokio::test]
-async fn signing_in_uses_pkce_where_the_server_says_so_and_nowhere_else() {
+async fn pkce_is_used_exactly_where_the_server_supports_it() {
     for software in Software::ALL {
         let fake = FakeMastodon::start(software).await;
         fake.person_is("walt");
@@ -116,7 +116,7 @@ async fn signing_in_uses_pkce_where_the_server_says_so_and_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_token_is_revoked_by_the_app_that_got_it_and_by_no_other() {
+async fn only_the_app_that_got_a_token_revokes_it() {
     for software in Software::ALL {
         let fake = FakeMastodon::start(software).await;
         fake.person_is("walt");

@@ -11,7 +11,7 @@ use super::{MastodonFixture, status};
 use crate::support::fake_mastodon::{Behaviour, FakeMastodon, Reply, Software};
 
 #[tokio::test]
-async fn a_status_says_what_the_bot_says_and_nothing_else() {
+async fn a_status_request_contains_exactly_the_post() {
     let fake = FakeMastodon::start(Software::Mastodon).await;
     let shy = PostOptions {
         visibility: Some(Visibility::Unlisted),
@@ -42,7 +42,7 @@ async fn a_status_says_what_the_bot_says_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_idempotency_key_is_the_posts_own_and_changes_after_each_error() {
+async fn the_idempotency_key_is_unique_to_the_post_and_changes_after_each_error() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     let mut post = status(1, "a");
     for (errors, taken) in [(0, 1), (0, 1), (1, 2), (2, 3)] {
@@ -61,7 +61,7 @@ async fn the_idempotency_key_is_the_posts_own_and_changes_after_each_error() {
 }
 
 #[tokio::test]
-async fn a_repeat_after_silence_is_as_safe_as_each_kind_of_server_allows() {
+async fn a_retry_after_a_timeout_is_as_safe_as_the_server_allows() {
     for (software, there) in [(Software::Mastodon, 1), (Software::Pleroma, 1), (Software::GoToSocial, 2)] {
         let fixture = MastodonFixture::of(software).await;
         fixture.fake.next_post(Behaviour::StoreAndClose);
@@ -75,7 +75,7 @@ async fn a_repeat_after_silence_is_as_safe_as_each_kind_of_server_allows() {
 }
 
 #[tokio::test]
-async fn an_error_that_is_said_again_did_nothing_and_ends_with_the_next_key() {
+async fn a_replayed_error_is_cleared_by_the_next_key() {
     let fixture = MastodonFixture::of(Software::Pleroma).await;
     fixture.fake.fails_next_post(Reply::json(500, &json!({"error": "Something went wrong"})));
     let mut post = status(1, "a");
@@ -90,7 +90,7 @@ async fn an_error_that_is_said_again_did_nothing_and_ends_with_the_next_key() {
 }
 
 #[tokio::test]
-async fn a_status_that_was_deleted_meanwhile_is_not_posted_again() {
+async fn a_status_deleted_meanwhile_is_not_reposted() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     fixture.fake.next_post(Behaviour::StoreAndClose);
     let mut post = status(1, "a");
@@ -105,7 +105,7 @@ async fn a_status_that_was_deleted_meanwhile_is_not_posted_again() {
 
 /// GoToSocial keeps neither the key nor a trace of what was deleted; Pleroma says again what it said to the key.
 #[tokio::test]
-async fn of_its_kin_pleroma_alone_knows_what_was_deleted_meanwhile() {
+async fn only_pleroma_remembers_a_status_deleted_meanwhile() {
     for (software, made) in [(Software::Pleroma, 1), (Software::GoToSocial, 2)] {
         let fixture = MastodonFixture::of(software).await;
         fixture.fake.next_post(Behaviour::StoreAndClose);
@@ -124,7 +124,7 @@ async fn of_its_kin_pleroma_alone_knows_what_was_deleted_meanwhile() {
 }
 
 #[tokio::test]
-async fn what_the_server_took_and_does_not_show_is_noted() {
+async fn an_accepted_status_that_is_hidden_is_noted() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     fixture.fake.swallows_next_post();
     let Outcome::Posted { note: Some(note), .. } = fixture.send(&status(1, "a")).await.outcome else {
@@ -163,7 +163,7 @@ async fn an_exhausted_rate_limit_holds_the_bot_until_it_resets() {
 }
 
 #[tokio::test]
-async fn deleting_is_done_when_it_is_gone() {
+async fn a_deletion_is_done_when_the_status_is_gone() {
     for software in Software::ALL {
         let fixture = MastodonFixture::of(software).await;
         let Outcome::Posted { remote_id, .. } = fixture.send(&status(1, "a")).await.outcome else { panic!() };

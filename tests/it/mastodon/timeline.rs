@@ -42,7 +42,7 @@ const LINES: &[&str] = &[
 ];
 
 #[tokio::test]
-async fn each_line_is_found_again_as_each_kind_of_server_shows_it() {
+async fn each_line_is_found_as_each_server_renders_it() {
     for software in Software::ALL {
         let fixture = MastodonFixture::of(software).await;
         for (number, line) in (1..).zip(LINES) {
@@ -63,7 +63,7 @@ async fn each_line_is_found_again_as_each_kind_of_server_shows_it() {
 }
 
 #[tokio::test]
-async fn where_the_html_differs_the_source_tells() {
+async fn the_source_decides_where_the_html_differs() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     fixture.send(&status(1, "a line")).await;
     let id = fixture.fake.posts()[0].id.clone();
@@ -104,7 +104,7 @@ async fn changed(html: &str, line: &str) -> ProbeResult {
 }
 
 #[tokio::test]
-async fn where_the_source_can_not_be_had_what_is_left_of_a_text_tells() {
+async fn without_the_source_the_rendered_text_decides() {
     for (line, html) in [
         ("The *quick* brown **fox**", "<p>The <em>quick</em> brown <strong>fox</strong></p>"),
         ("\"Who's there?\" -- not a soul", "<p>\u{201c}Who\u{2019}s there?\u{201d} \u{2013} not a soul</p>"),
@@ -144,7 +144,7 @@ async fn posted_with(client: serde_json::Value, app: Option<Reply>) -> ProbeResu
 }
 
 #[tokio::test]
-async fn a_status_of_the_token_s_own_app_is_it_and_one_of_another_app_stays_in_doubt() {
+async fn a_similar_status_counts_only_if_its_app_matches() {
     // As the stand-in calls the apps of tokens.
     let own = || json!({"name": "made by hand", "website": null});
     let sight = posted_with(own(), None).await;
@@ -186,7 +186,7 @@ async fn a_server_without_a_date_hides_nothing_under_a_clock_that_is_half_an_hou
 }
 
 #[tokio::test]
-async fn more_doubtful_statuses_than_can_be_asked_about_are_not_taken_for_others() {
+async fn too_many_similar_statuses_are_not_taken_for_mismatches() {
     let fixture = MastodonFixture::of(Software::GoToSocial).await;
     fixture.send(&status(1, "a *line*")).await;
     let id = fixture.fake.posts()[0].id.clone();
@@ -203,7 +203,7 @@ async fn more_doubtful_statuses_than_can_be_asked_about_are_not_taken_for_others
 }
 
 #[tokio::test]
-async fn what_was_posted_since_a_copy_is_known_by_how_it_was_written() {
+async fn posts_since_a_backup_are_matched_by_their_source() {
     let fixture = MastodonFixture::of(Software::GoToSocial).await;
     fixture.send(&status(1, "a *line*")).await;
     let id = fixture.fake.posts()[0].id.clone();
@@ -223,7 +223,7 @@ async fn what_was_posted_since_a_copy_is_known_by_how_it_was_written() {
 }
 
 #[tokio::test]
-async fn pages_that_are_too_long_are_read_in_shorter_ones() {
+async fn pages_too_large_are_read_in_smaller_ones() {
     for software in Software::ALL {
         let fixture = MastodonFixture::of(software).await;
         for second in 0..20 {
@@ -236,7 +236,7 @@ async fn pages_that_are_too_long_are_read_in_shorter_ones() {
 }
 
 #[tokio::test]
-async fn only_what_may_be_the_first_attempt_counts() {
+async fn only_statuses_from_the_first_attempt_on_count() {
     let fixture = MastodonFixture::of(Software::GoToSocial).await;
     let old = fixture.fake.posts_by_hand("walt", "a refrain", noon_less(7));
     let young = fixture.fake.posts_by_hand("walt", "a refrain", noon_less(5));
@@ -253,7 +253,7 @@ async fn only_what_may_be_the_first_attempt_counts() {
 
 /// Sent by a clock that was an hour ahead; it is set right, and later it is that late indeed.
 #[tokio::test]
-async fn what_was_sent_by_a_clock_that_was_ahead_is_not_sent_again_without_a_word() {
+async fn a_post_sent_by_a_clock_that_was_ahead_is_not_silently_resent() {
     for software in Software::ALL {
         let fixture = MastodonFixture::of(software).await;
         fixture.fake.next_post(Behaviour::StoreAndClose);
@@ -275,7 +275,7 @@ async fn what_was_sent_by_a_clock_that_was_ahead_is_not_sent_again_without_a_wor
 
 /// Its clock was not set since it was turned on.
 #[tokio::test]
-async fn what_was_sent_by_a_clock_that_was_behind_is_found() {
+async fn a_post_sent_by_a_clock_that_was_behind_is_found() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     fixture.send(&status(1, "a line")).await;
     for sent_at in [DateTime::UNIX_EPOCH, noon_less(60 * 24 * 30)] {
@@ -285,7 +285,7 @@ async fn what_was_sent_by_a_clock_that_was_behind_is_found() {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_ahead_of_the_servers_is_reckoned_with() {
+async fn a_clock_ahead_of_the_servers_is_allowed_for() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     // Made when the request left, by a server whose clock is half an hour behind ours.
     fixture.fake.posts_by_hand("walt", "a", noon_less(30));
@@ -315,7 +315,7 @@ async fn further_pages_are_read_until_it_is_old_enough() {
 }
 
 #[tokio::test]
-async fn nothing_is_read_for_ever() {
+async fn the_number_of_pages_is_limited() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     let status_of = |id: u8| json!({"id": id.to_string(), "content": "", "created_at": NOON, "reblog": null});
     let page: Vec<_> = (0..20).rev().map(status_of).collect();
@@ -335,7 +335,7 @@ async fn nothing_is_read_for_ever() {
 }
 
 #[tokio::test]
-async fn what_may_not_be_read_is_said_and_what_passes_is_waited_for() {
+async fn forbidden_reads_are_reported_and_temporary_errors_retried() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     let json = |status| Reply::json(status, &json!({"error": "nein"}));
     for (reply, cannot_tell) in [

@@ -77,7 +77,7 @@ impl ProxiedNetwork<'_> {
 }
 
 #[tokio::test]
-async fn on_x_nothing_but_its_own_words_settles_a_post() {
+async fn on_x_a_foreign_answer_settles_no_post() {
     let fake = FakeX::start().await;
     fake.take_duplicates();
     let Signed { x, tokens } = x_for(&fake, &fake.account("walt_lines"));
@@ -88,7 +88,7 @@ async fn on_x_nothing_but_its_own_words_settles_a_post() {
 }
 
 #[tokio::test]
-async fn on_mastodon_and_its_kin_nothing_but_the_api_s_own_words_settles_a_post() {
+async fn on_mastodon_servers_a_foreign_answer_settles_no_post() {
     for software in Software::ALL {
         let fake = FakeMastodon::start(software).await;
         fake.allow_posts(usize::MAX);
@@ -102,7 +102,7 @@ async fn on_mastodon_and_its_kin_nothing_but_the_api_s_own_words_settles_a_post(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_real_pds_nothing_but_its_own_words_settles_a_post() {
+async fn on_a_real_pds_a_foreign_answer_settles_no_post() {
     let pds = Pds::shared();
     let (proxy, walt) = (PdsProxy::before(pds).await, pds.account("walt").await);
     let BlueskyFixture { bluesky, session, .. } = proxy.signed_in(&walt).await;
@@ -120,7 +120,7 @@ fn is_harmless(setback: &Rejection) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_page_signs_a_bot_of_bluesky_out() {
+async fn a_foreign_answer_signs_no_bluesky_bot_out() {
     let pds = Pds::shared();
     let (proxy, walt) = (PdsProxy::before(pds).await, pds.account("walt").await);
     let sky = proxy.signed_in(&walt).await;
@@ -141,7 +141,7 @@ async fn no_page_signs_a_bot_of_bluesky_out() {
 }
 
 #[tokio::test]
-async fn no_page_signs_a_bot_of_x_out() {
+async fn a_foreign_answer_signs_no_x_bot_out() {
     let fake = FakeX::start().await;
     let Signed { x, tokens } = x_for(&fake, &fake.account("walt_lines"));
     let session = Session { tokens: Some(tokens.clone()), account: None };
@@ -159,7 +159,7 @@ async fn no_page_signs_a_bot_of_x_out() {
 }
 
 #[tokio::test]
-async fn no_page_ends_what_is_renewed_by_oauth2() {
+async fn a_foreign_answer_ends_no_oauth2_sign_in() {
     let fake = FakeX::start().await;
     let (id, secret) = (CLIENT_ID.to_owned(), Some(Secret::new(CLIENT_SECRET)));
     let provider = Provider {

@@ -23,7 +23,7 @@ async fn place() -> EnrollFixture {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_a_desk_the_browser_opens_and_comes_back() {
+async fn on_a_desktop_the_browser_opens_and_returns() {
     let (place, desktop) = (place().await, Desktop::new());
     let mut command = place.command(&["enroll", "walt"]);
     desktop.equip(&mut command);
@@ -46,7 +46,7 @@ async fn at_a_desk_the_browser_opens_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_wants_no_browser_gets_none() {
+async fn no_browser_option_opens_no_browser() {
     let (place, desktop) = (place().await, Desktop::new());
     let mut command = place.command(&["enroll", "walt", "--no-browser"]);
     desktop.equip(&mut command);
@@ -57,7 +57,7 @@ async fn who_wants_no_browser_gets_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bot_without_account_becomes_the_account_that_signs_in() {
+async fn a_bot_without_account_takes_the_account_that_signs_in() {
     let place = place().await;
     let mut terminal = place.enroll(&["emily"]);
     browser::open(&place.page(&mut terminal)).await;
@@ -67,7 +67,7 @@ async fn a_bot_without_account_becomes_the_account_that_signs_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_is_replayed_counts_once() {
+async fn a_replayed_callback_counts_once() {
     let place = place().await;
     place.fake.next_at("/oauth/access_token", Behaviour::Hold);
     let mut terminal = place.enroll(&["walt"]);
@@ -87,7 +87,7 @@ async fn an_answer_that_is_replayed_counts_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strangers_at_the_door_end_nothing() {
+async fn forged_callbacks_end_nothing() {
     let place = place().await;
     let mut terminal = place.enroll(&["walt"]);
     let ends_at = place.click(&mut terminal).await;
@@ -110,7 +110,7 @@ async fn strangers_at_the_door_end_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn endless_and_slow_visitors_do_not_keep_the_browser_out() {
+async fn endless_and_slow_requests_do_not_block_the_browser() {
     let place = place().await;
     let mut terminal = place.enroll(&["walt"]);
     let ends_at = place.click(&mut terminal).await;

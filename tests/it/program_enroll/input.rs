@@ -19,7 +19,7 @@ async fn refused(place: &EnrollFixture, arguments: &[&str]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn bots_that_have_nothing_to_sign_in_to_are_named() {
+async fn bots_that_need_no_sign_in_are_named() {
     let place = EnrollFixture::new(OAUTH1).await;
     let said = refused(&place, &["enroll", "whitman"]).await;
     assert!(said.contains("whitman") && said.contains("`flockd status`"), "{said}");
@@ -30,7 +30,7 @@ async fn bots_that_have_nothing_to_sign_in_to_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_that_are_missing_are_named() {
+async fn missing_keys_are_named() {
     let place = EnrollFixture::new(OAUTH1).await;
     for name in ["KEY", "SECRET"] {
         let said = CommandOutput::from(place.command(&["enroll", "walt"]).env_remove(name).output().unwrap());
@@ -57,7 +57,7 @@ async fn keys_that_are_missing_are_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn options_that_exclude_each_other_are_misuse() {
+async fn conflicting_options_are_usage_errors() {
     let place = EnrollFixture::new(OAUTH1).await;
     for arguments in [
         &["enroll"][..],
@@ -86,7 +86,7 @@ async fn without_input_the_browser_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_input_no_pin_can_come() {
+async fn without_input_a_pin_sign_in_fails() {
     let place = EnrollFixture::new(OAUTH1).await;
     let said = CommandOutput::from(place.command(&["enroll", "walt", "--pin"]).output().unwrap());
     assert_eq!(said.code, 1);
@@ -95,7 +95,7 @@ async fn without_input_no_pin_can_come() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn at_the_end_of_the_input_of_a_terminal_it_is_the_same() {
+async fn the_end_of_terminal_input_is_handled_the_same() {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let mut terminal = place.enroll(&["walt"]);
@@ -112,7 +112,7 @@ async fn at_the_end_of_the_input_of_a_terminal_it_is_the_same() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pipe_that_never_runs_dry_ends_it() {
+async fn endless_piped_input_ends_the_sign_in() {
     let place = EnrollFixture::new(OAUTH1).await;
     for line in ["\n", "y\n", &"z".repeat(100_000)] {
         let said = place.pipe(&["enroll", "walt"], &line.repeat(60));
@@ -122,7 +122,7 @@ async fn a_pipe_that_never_runs_dry_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_can_not_be_used_is_named_before_anybody_signs_in() {
+async fn an_unusable_vault_key_is_reported_before_the_sign_in() {
     let place = EnrollFixture::new(OAUTH1).await;
     let key = place.folder.path("flock.key");
     for arguments in [&["enroll", "walt"][..], &["enroll", "walt", "--tokens", "-"]] {
@@ -143,7 +143,7 @@ async fn a_key_that_can_not_be_used_is_named_before_anybody_signs_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_sign_in_makes_is_for_its_owner_alone() {
+async fn files_made_by_a_sign_in_are_owner_only() {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let mut terminal = place.enroll(&["walt"]);
@@ -164,7 +164,7 @@ async fn what_a_sign_in_makes_is_for_its_owner_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_who_come_to_a_new_flock_none_is_sent_away() {
+async fn concurrent_commands_all_open_a_new_flock() {
     let place = EnrollFixture::new(OAUTH1).await;
     let all: Vec<Piped> =
         (0..8).map(|_| Piped::run(place.command(&["whoami", "walt"]), Stdio::null())).collect();

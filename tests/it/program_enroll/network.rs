@@ -21,7 +21,7 @@ async fn place() -> EnrollFixture {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_off_is_named() {
+async fn a_wrong_clock_is_reported() {
     for (off, side) in [(-40, "ahead of"), (40, "behind")] {
         let clock = StillClock::at("2026-11-20T12:00:00Z");
         clock.advance(SystemClock.now() - clock.now() + TimeDelta::minutes(off));
@@ -34,7 +34,7 @@ async fn a_clock_that_is_off_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_callback_that_is_not_registered_is_named() {
+async fn an_unregistered_callback_is_named() {
     let place = place().await;
     place.fake.register_callbacks(&["https://flock.example/callback"]);
     let seen = place.failed(place.enroll(&["walt"])).await;
@@ -62,7 +62,7 @@ async fn wrong_consumer_keys_are_told_apart_from_tokens() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_network_that_goes_down_in_the_middle_leaves_nothing() {
+async fn a_network_that_goes_down_midway_leaves_nothing() {
     let down = [
         ("/oauth/access_token", Behaviour::Close),
         ("/oauth/access_token", Behaviour::CloseUnread),
@@ -89,7 +89,7 @@ async fn a_network_that_goes_down_in_the_middle_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_network_that_is_down_before_it_begins_shows_no_address() {
+async fn no_address_is_shown_if_the_network_is_down() {
     let place = place().await;
     for behaviour in [
         Behaviour::CloseUnread,

@@ -20,7 +20,7 @@ async fn place(keys: &str) -> EnrollFixture {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_browser_comes_back() {
+async fn the_browser_returns() {
     let both = format!("{OAUTH1}{CONFIDENTIAL}");
     for (keys, arguments) in
         [(PUBLIC, &["walt"][..]), (CONFIDENTIAL, &["walt"]), (&both, &["walt", "--oauth2"])]
@@ -44,7 +44,7 @@ async fn the_browser_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_app_with_both_keys_takes_oauth_1() {
+async fn an_app_with_both_kinds_of_keys_uses_oauth_1() {
     let place = place(&format!("{OAUTH1}{PUBLIC}")).await;
     let mut terminal = place.enroll(&["walt"]);
     browser::open(&place.page(&mut terminal)).await;
@@ -53,7 +53,7 @@ async fn an_app_with_both_keys_takes_oauth_1() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_prompt_takes_the_address_or_a_part_of_it() {
+async fn the_prompt_accepts_the_address_or_a_part_of_it() {
     let behind = |ends_at: &str, mark: &str| ends_at.split_once(mark).unwrap().1.to_owned();
     for (keys, mark) in [(PUBLIC, ""), (CONFIDENTIAL, "http://"), (PUBLIC, "?"), (CONFIDENTIAL, "code=")] {
         let place = place(keys).await;
@@ -67,7 +67,7 @@ async fn the_prompt_takes_the_address_or_a_part_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_state_is_passed_over_at_the_door_and_asked_about_at_the_prompt() {
+async fn a_wrong_state_is_ignored_at_the_callback_and_rejected_at_the_prompt() {
     let place = place(PUBLIC).await;
     let mut terminal = place.enroll(&["walt"]);
     let ends_at = place.click(&mut terminal).await;
@@ -87,7 +87,7 @@ async fn a_wrong_state_is_passed_over_at_the_door_and_asked_about_at_the_prompt(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_says_no_keeps_everything() {
+async fn declining_changes_nothing() {
     let place = place(PUBLIC).await;
     place.fake.person_denies();
     let mut terminal = place.enroll(&["walt"]);
@@ -98,7 +98,7 @@ async fn who_says_no_keeps_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn less_than_was_asked_for_is_not_kept_and_revoked() {
+async fn missing_scopes_are_rejected_and_the_tokens_revoked() {
     for (granted, missing) in [
         (&["tweet.read", "users.read", "offline.access"][..], "tweet.write"),
         (&["tweet.read", "tweet.write", "users.read"], "offline.access"),
@@ -115,7 +115,7 @@ async fn less_than_was_asked_for_is_not_kept_and_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_wrong_account_is_not_kept_and_revoked() {
+async fn a_wrong_account_is_rejected_and_its_tokens_revoked() {
     let place = place(PUBLIC).await;
     place.fake.person_is("another_poet");
     let mut terminal = place.enroll(&["walt"]);
@@ -126,7 +126,7 @@ async fn the_wrong_account_is_not_kept_and_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_that_are_not_kept_are_revoked() {
+async fn rejected_tokens_are_revoked() {
     let place = place(PUBLIC).await;
     let (mut first, mut second) = (place.enroll(&["walt"]), place.enroll(&["walt"]));
     let (slow, quick) = (place.click(&mut first).await, place.click(&mut second).await);
@@ -140,7 +140,7 @@ async fn tokens_that_are_not_kept_are_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_network_that_goes_down_in_the_middle_leaves_nothing() {
+async fn a_network_that_goes_down_midway_leaves_nothing() {
     let place = place(CONFIDENTIAL).await;
     for (at, behaviour) in [
         ("/2/oauth2/token", Behaviour::Close),
@@ -161,7 +161,7 @@ async fn a_network_that_goes_down_in_the_middle_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_secret_that_is_wrong_is_named() {
+async fn a_wrong_client_secret_is_reported() {
     let place = place(CONFIDENTIAL).await;
     let mut command = place.command(&["enroll", "walt"]);
     command.env("CLIENT_SECRET", "the-wrong-one");

@@ -13,7 +13,7 @@ fn taken(place: &EnrollFixture, further: &[u16]) -> Vec<TcpListener> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_taken_port_is_passed_over_and_x_hears_of_the_next() {
+async fn a_taken_port_is_skipped_and_the_next_is_registered() {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let (first, second, third) = (place.address(0), place.address(1), place.address(2));
@@ -28,7 +28,7 @@ async fn a_taken_port_is_passed_over_and_x_hears_of_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_port_that_is_taken_by_half_is_passed_over_too() {
+async fn a_port_taken_on_one_address_is_skipped_too() {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let _taken = TcpListener::bind(("::1", place.port)).unwrap();
@@ -56,7 +56,7 @@ async fn with_all_three_taken_a_pin_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn with_all_three_taken_oauth_2_goes_on_by_pasting() {
+async fn with_all_three_taken_oauth_2_falls_back_to_pasting() {
     let place = EnrollFixture::new(PUBLIC).await;
     place.fake.person_is("walt_lines");
     let _taken = taken(&place, &[0, 1, 2]);
@@ -70,7 +70,7 @@ async fn with_all_three_taken_oauth_2_goes_on_by_pasting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_bots_sign_in_at_once_at_ports_of_their_own() {
+async fn two_bots_sign_in_at_once_on_separate_ports() {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let mut of_walt = place.enroll(&["walt"]);

@@ -7,7 +7,7 @@ use crate::support::program::CommandOutput;
 use super::{BY_OAUTH1, EnrollFixture, OAUTH1, error, names_both};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_wrong_account_is_not_kept() {
+async fn a_wrong_account_is_rejected() {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("another_poet");
     let mut terminal = place.enroll(&["walt"]);
@@ -22,7 +22,7 @@ async fn the_wrong_account_is_not_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_says_no_keeps_everything() {
+async fn declining_changes_nothing() {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_denies();
     let mut terminal = place.enroll(&["walt"]);
@@ -40,7 +40,7 @@ async fn who_says_no_keeps_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_app_that_may_only_read_is_said_to_be_one() {
+async fn a_read_only_app_is_reported() {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.set_read_only(true);
     place.fake.person_is("walt_lines");
@@ -76,7 +76,7 @@ async fn an_account_has_one_bot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_who_sign_in_one_bot_the_first_counts() {
+async fn of_two_concurrent_sign_ins_the_first_counts() {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let (mut first, mut second) = (place.enroll(&["walt"]), place.enroll(&["walt"]));
@@ -94,7 +94,7 @@ async fn of_two_who_sign_in_one_bot_the_first_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sign_in_that_fails_leaves_the_last_one_alone() {
+async fn a_failed_sign_in_leaves_the_previous_one_intact() {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let mut terminal = place.enroll(&["walt"]);

@@ -56,7 +56,7 @@ async fn ctrl_c_at_the_prompt_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_before_the_proof_leaves_nothing() {
+async fn ctrl_c_before_verification_leaves_nothing() {
     for (held, so_far) in [("/oauth/access_token", 3), ("/2/users/me", 4)] {
         let place = EnrollFixture::new(OAUTH1).await;
         place.fake.person_is("walt_lines");
@@ -76,7 +76,7 @@ async fn ctrl_c_before_the_proof_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_tells_a_browser_that_waits() {
+async fn ctrl_c_informs_a_waiting_browser() {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     place.fake.next_at("/oauth/access_token", Behaviour::Hold);
@@ -93,7 +93,7 @@ async fn ctrl_c_tells_a_browser_that_waits() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_gives_the_terminal_back_as_it_was() {
+async fn ctrl_c_restores_the_terminal() {
     let place = EnrollFixture::new(OAUTH1).await;
     let mut terminal = in_a_shell(&place.command(&["enroll", "walt", "--tokens", "-"]));
     terminal.wait_for(prompts::HIDDEN);
@@ -110,7 +110,7 @@ async fn ctrl_c_gives_the_terminal_back_as_it_was() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_terminal_shows_again_what_is_typed_afterwards() {
+async fn terminal_echo_is_restored_afterwards() {
     let place = EnrollFixture::new(OAUTH1).await;
     let mut terminal = in_a_shell(&place.command(&["enroll", "walt", "--tokens", "-"]));
     terminal.wait_for(prompts::HIDDEN);

@@ -36,7 +36,7 @@ async fn forget(place: &EnrollFixture) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pair_comes_by_a_pipe_in_any_form() {
+async fn a_token_pair_is_read_from_a_pipe_in_any_form() {
     let place = EnrollFixture::new(OAUTH1).await;
     let (token, secret) = pair(&place).await;
     let object = json!({"access_token": token, "access_token_secret": secret}).to_string();
@@ -65,7 +65,7 @@ async fn a_pair_comes_by_a_pipe_in_any_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_of_oauth_2_come_by_a_pipe_too() {
+async fn oauth_2_tokens_are_read_from_a_pipe_too() {
     let place = EnrollFixture::new(PUBLIC).await;
     place.fake.person_is("walt_lines");
     let mut terminal = place.enroll(&["walt"]);
@@ -94,7 +94,7 @@ async fn tokens_of_oauth_2_come_by_a_pipe_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_typed_is_not_shown() {
+async fn typed_tokens_are_not_echoed() {
     let place = EnrollFixture::new(OAUTH1).await;
     let (token, secret) = pair(&place).await;
     let object = json!({"access_token": token, "access_token_secret": secret});
@@ -118,7 +118,7 @@ async fn what_is_typed_is_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn they_are_proven_like_any_others() {
+async fn imported_tokens_are_verified_like_any_others() {
     let place = EnrollFixture::new(OAUTH1).await;
     let other = place.fake.account("another_poet").credentials;
     let (token, secret) = (other.access_token.expose(), other.access_token_secret.expose());
@@ -144,7 +144,7 @@ async fn they_are_proven_like_any_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_token_is_said_without_repeating_it() {
+async fn a_malformed_token_is_reported_without_repeating_it() {
     let place = EnrollFixture::new(OAUTH1).await;
     for input in
         ["", "hush-hush", "{hush", "hush=hush\nhush", "access_token=hush hush\n", &"hush".repeat(10_000)]
@@ -158,7 +158,7 @@ async fn what_is_no_token_is_said_without_repeating_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn those_in_the_file_still_win() {
+async fn tokens_in_the_configuration_take_precedence() {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     let given = place.fake.account("walt_lines").credentials;

@@ -36,7 +36,7 @@ async fn a_pin_signs_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pin_may_come_by_a_pipe() {
+async fn a_pin_can_be_piped() {
     let place = place().await;
     let mut program = Piped::run(place.command(&["enroll", "walt", "--pin"]), Stdio::piped());
     let page = program.line("http://");
@@ -48,7 +48,7 @@ async fn a_pin_may_come_by_a_pipe() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mistyped_pin_may_be_typed_again() {
+async fn a_mistyped_pin_can_be_retyped() {
     let place = place().await;
     let mut terminal = place.enroll(&["walt", "--pin"]);
     browser::open(&place.page(&mut terminal)).await;
@@ -62,7 +62,7 @@ async fn a_mistyped_pin_may_be_typed_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_prompt_takes_the_address_or_a_part_of_it() {
+async fn the_prompt_accepts_the_address_or_a_part_of_it() {
     let query = |ends_at: &str| ends_at.split_once('?').unwrap().1.to_owned();
     let forms: [&dyn Fn(&str) -> String; 5] = [
         &|ends_at| ends_at.to_owned(),
@@ -86,7 +86,7 @@ async fn the_prompt_takes_the_address_or_a_part_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rubbish_is_asked_about_and_ends_it_the_third_time() {
+async fn invalid_input_is_asked_for_again_and_fails_the_third_time() {
     let place = place().await;
     let mut terminal = place.enroll(&["walt"]);
     let page = place.page(&mut terminal);
@@ -102,7 +102,7 @@ async fn rubbish_is_asked_about_and_ends_it_the_third_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_to_another_sign_in_is_not_taken_from_a_person_either() {
+async fn a_callback_of_another_sign_in_is_rejected_at_the_prompt() {
     let place = place().await;
     let mut terminal = place.enroll(&["walt"]);
     let ends_at = place.click(&mut terminal).await;

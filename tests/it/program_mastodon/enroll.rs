@@ -20,7 +20,7 @@ async fn code_on(page: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_browser_comes_back() {
+async fn a_browser_returns() {
     for software in Software::ALL {
         let place = MastodonFolder::new(software).await;
         place.fake.person_is("walt");
@@ -40,7 +40,7 @@ async fn a_browser_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_code_is_typed_where_no_browser_can_come_back() {
+async fn a_code_is_typed_where_no_browser_can_return() {
     for software in Software::ALL {
         let place = MastodonFolder::new(software).await;
         place.fake.person_is("walt");
@@ -125,7 +125,7 @@ async fn a_token_that_exists_already_is_read_from_standard_input() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_may_be_typed_unseen() {
+async fn a_token_can_be_typed_without_echo() {
     let place = MastodonFolder::new(Software::Mastodon).await;
     let token = place.fake.token_of("walt");
     let mut terminal = place.enroll(&["walt", "--tokens", "-"]);
@@ -138,7 +138,7 @@ async fn a_token_may_be_typed_unseen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bot_posts_takes_back_dresses_and_signs_out() {
+async fn a_bot_posts_deletes_updates_its_profile_and_signs_out() {
     for software in Software::ALL {
         let place = MastodonFolder::new(software).await;
         place.fake.person_is("walt");
@@ -199,7 +199,7 @@ async fn a_token_of_another_app_can_only_be_forgotten() {
 
 /// A server that is not ours has the last word on how one signs in: PKCE, the app's secret in the body, the code.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sign_in_pleases_a_server_that_is_not_ours() {
+async fn a_third_party_server_accepts_the_sign_in() {
     let oidc = Oidc::of_mastodon("walt");
     let folder = flock(&oidc.url, "@yearly");
     let mut terminal = Terminal::run(folder.command(&["enroll", "walt", "--no-browser"]));

@@ -37,7 +37,7 @@ fn comes_to_its_end(place: &MastodonFolder, daemon: Daemon, attempts: &[u64]) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_broke_off_is_found_on_the_account() {
+async fn a_post_with_a_truncated_answer_is_found_on_the_account() {
     for software in Software::ALL {
         let place = place(software).await;
         // Reads lag behind writes: the first look shows nothing.
@@ -51,7 +51,7 @@ async fn an_answer_that_broke_off_is_found_on_the_account() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_not_stored_is_sent_again_under_the_same_key() {
+async fn a_post_not_stored_is_resent_with_the_same_key() {
     for software in Software::ALL {
         let place = place(software).await;
         place.fake.next_post(Behaviour::Answer(Reply::page(502, "Bad Gateway")));
@@ -66,7 +66,7 @@ async fn what_was_not_stored_is_sent_again_under_the_same_key() {
 
 /// The account shows it too late, so that it is sent again: a server that knows the key says what it said.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_repeat_that_comes_too_early_is_caught_by_the_key_where_there_is_one() {
+async fn a_premature_retry_is_deduplicated_by_the_key_where_supported() {
     for software in [Software::Mastodon, Software::Pleroma] {
         let place = place(software).await;
         place.fake.hide_new_posts(9);
@@ -78,7 +78,7 @@ async fn a_repeat_that_comes_too_early_is_caught_by_the_key_where_there_is_one()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_that_is_said_again_ends_with_the_next_key() {
+async fn a_replayed_error_ends_with_the_next_key() {
     let place = place(Software::Pleroma).await;
     place.fake.fails_next_post(Reply::new(500, "{\"error\":\"Something went wrong\"}"));
     let daemon = start(&place);
@@ -105,7 +105,7 @@ async fn a_daemon_that_is_killed_while_it_posts_repeats_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_filter_has_dropped_is_noted() {
+async fn a_status_dropped_by_a_filter_is_noted() {
     let place = MastodonFolder::new(Software::Mastodon).await;
     place.bring_token();
     place.fake.swallows_next_post();
@@ -118,7 +118,7 @@ async fn what_a_filter_has_dropped_is_noted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_limit_that_is_used_up_is_waited_for() {
+async fn an_exhausted_rate_limit_is_waited_for() {
     let place = place(Software::Mastodon).await;
     place.fake.allow_posts(1);
     let daemon = start(&place);

@@ -23,7 +23,7 @@ fn cause(place: &MastodonFolder) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_account_is_not_kept_and_its_token_is_given_back() {
+async fn a_wrong_account_is_rejected_and_its_token_revoked() {
     let place = MastodonFolder::new(Software::Mastodon).await;
     place.fake.person_is("another_poet");
     let mut terminal = place.enroll(&["walt"]);
@@ -42,7 +42,7 @@ fn terminal_input(place: &MastodonFolder) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_does_not_agree_is_not_signed_in() {
+async fn declining_signs_nothing_in() {
     let place = MastodonFolder::new(Software::GoToSocial).await;
     place.fake.person_denies();
     let mut terminal = place.enroll(&["walt"]);
@@ -53,7 +53,7 @@ async fn who_does_not_agree_is_not_signed_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_may_not_post_is_not_kept() {
+async fn a_token_without_write_access_is_rejected() {
     let place = MastodonFolder::new(Software::Mastodon).await;
     let token = place.fake.token_with("walt", "read write:accounts");
     let said = refused(&place, token.expose());
@@ -67,7 +67,7 @@ async fn a_token_that_may_not_post_is_not_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn where_a_token_does_not_tell_it_shows_at_the_first_post() {
+async fn missing_write_access_may_show_only_at_the_first_post() {
     let place = MastodonFolder::new(Software::GoToSocial).await;
     let token = place.fake.token_with("walt", "read");
     let said = feed(place.command(&["enroll", "walt", "--tokens", "-"]), token.expose());
@@ -79,7 +79,7 @@ async fn where_a_token_does_not_tell_it_shows_at_the_first_post() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_is_none_is_said() {
+async fn an_invalid_token_is_reported() {
     let place = MastodonFolder::new(Software::Pleroma).await;
     let said = refused(&place, "this-is-no-token-of-anybody\n");
     assert!(said.contains("(HTTP 401"), "{said}");
@@ -89,7 +89,7 @@ async fn a_token_that_is_none_is_said() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_none_or_has_moved_is_named() {
+async fn a_wrong_or_moved_server_is_named() {
     let place = MastodonFolder::new(Software::Mastodon).await;
     for (reply, part) in [
         (Reply::page(404, "nginx"), "404"),
@@ -147,7 +147,7 @@ async fn an_account_that_is_disabled_suspends_its_bot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn lines_are_measured_by_the_server_that_is_to_take_them() {
+async fn lines_are_measured_by_their_servers_limit() {
     let place = MastodonFolder::new(Software::Mastodon).await;
     let long = format!("{} https://example.org/{}", "a".repeat(90), "b".repeat(100));
     place.folder.write("walt.txt", format!("{long}\nshort\n").as_bytes());

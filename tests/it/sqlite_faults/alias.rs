@@ -43,7 +43,7 @@ async fn a_hard_link_is_refused_under_either_name() {
 
 /// A copy that is made by linking must not take the commands from a daemon that runs.
 #[tokio::test]
-async fn a_link_that_is_made_while_a_daemon_runs_keeps_out_only_who_uses_it() {
+async fn a_link_made_while_a_daemon_runs_is_refused_and_the_original_works() {
     let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
@@ -57,7 +57,7 @@ async fn a_link_that_is_made_while_a_daemon_runs_keeps_out_only_who_uses_it() {
 
 /// Not a test by itself: it holds the ledger until its standard input ends.
 #[tokio::test]
-async fn child_that_holds_until_told() {
+async fn child_that_holds_the_lease_until_told() {
     let Some(folder) = child_folder() else { return };
     let _held = Sqlite::open_as_owner(&database(&folder.join("flock.db"))).await.unwrap();
     println!("\nholding");
@@ -66,10 +66,10 @@ async fn child_that_holds_until_told() {
 
 /// No name, no lock file, one link: what is left to tell is the file itself.
 #[tokio::test]
-async fn the_lock_is_on_the_file_however_it_is_called() {
+async fn the_lock_is_on_the_file_whatever_its_name() {
     let place = LedgerFolder::new();
     place.left_alone(3).await;
-    let mut holder = child("alias::child_that_holds_until_told", place.folder.path());
+    let mut holder = child("alias::child_that_holds_the_lease_until_told", place.folder.path());
     let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = std::io::BufRead::lines(std::io::BufReader::new(holder.stdout.take().unwrap()));
     assert!(lines.any(|line| line.unwrap() == "holding"), "the child ended early");
@@ -106,7 +106,7 @@ async fn a_symbolic_link_leads_to_the_ledgers_folder() {
 
 /// Not a test by itself: `flock.db` is mounted at another place, and then again where its name has a blank.
 #[tokio::test]
-async fn child_with_a_ledger_that_is_mounted_alone() {
+async fn child_with_a_bind_mounted_ledger() {
     let Some(folder) = child_folder() else { return };
     let real = folder.join("flock.db");
     let store = Sqlite::open_as_owner(&database(&real)).await.unwrap();
@@ -132,13 +132,13 @@ async fn child_with_a_ledger_that_is_mounted_alone() {
 }
 
 #[test]
-fn a_file_that_is_mounted_alone_is_refused_and_its_folder_is_not() {
-    on_a_disk_of("16m", "alias::child_with_a_ledger_that_is_mounted_alone");
+fn a_bind_mounted_file_is_refused_and_a_mounted_folder_is_not() {
+    on_a_disk_of("16m", "alias::child_with_a_bind_mounted_ledger");
 }
 
 /// A process that follows a link in the place of one of flockd's own files would overwrite a file elsewhere.
 #[tokio::test]
-async fn links_in_the_place_of_files_of_flockd_are_not_followed() {
+async fn symlinks_in_place_of_flockds_files_are_not_followed() {
     let place = LedgerFolder::new();
     place.left_alone(3).await;
     let elsewhere = tempfile::tempdir().unwrap();
@@ -168,7 +168,7 @@ async fn links_in_the_place_of_files_of_flockd_are_not_followed() {
 
 /// SQLite's own files, too: what is written to the log is the ledger.
 #[tokio::test]
-async fn a_link_in_the_place_of_the_log_is_refused() {
+async fn a_symlink_in_place_of_the_wal_is_refused() {
     for ending in ["-wal", "-shm", "-journal"] {
         let place = LedgerFolder::new();
         place.left_alone(3).await;

@@ -29,7 +29,7 @@ fn ballast(ledger: &Path) -> Option<u64> {
 }
 
 #[tokio::test]
-async fn room_is_reserved_before_the_first_post_and_given_back_at_the_end() {
+async fn space_is_reserved_before_the_first_post_and_freed_at_the_end() {
     let place = LedgerFolder::new();
     for left_behind in [false, true] {
         let store = place.hold().await.unwrap();
@@ -130,7 +130,7 @@ async fn child_with_many_posts_in_flight() {
 }
 
 #[test]
-fn the_ballast_is_enough_for_all_that_is_in_flight() {
+fn the_ballast_suffices_for_all_posts_in_flight() {
     on_a_disk_of("24m", "disk_full::child_with_many_posts_in_flight");
 }
 
@@ -161,7 +161,7 @@ async fn child_that_is_started_on_a_full_disk() {
 }
 
 #[test]
-fn a_ballast_that_was_left_behind_lets_a_flock_start() {
+fn a_leftover_ballast_lets_a_flock_start() {
     on_a_disk_of("16m", "disk_full::child_that_is_started_on_a_full_disk");
 }
 
@@ -183,7 +183,7 @@ fn export_of(posts: usize) -> Vec<u8> {
 
 /// Not a test by itself.
 #[tokio::test]
-async fn child_that_imports_more_than_there_is_room_for() {
+async fn child_that_imports_more_than_fits() {
     let Some(folder) = child_folder() else { return };
     let path = folder.join("flock.db");
     let store = Sqlite::open_as_owner(&database(&path)).await.unwrap();
@@ -205,13 +205,13 @@ async fn child_that_imports_more_than_there_is_room_for() {
 }
 
 #[test]
-fn an_import_that_finds_no_room_leaves_nothing() {
-    on_a_disk_of("8m", "disk_full::child_that_imports_more_than_there_is_room_for");
+fn an_import_without_space_changes_nothing() {
+    on_a_disk_of("8m", "disk_full::child_that_imports_more_than_fits");
 }
 
 /// Not a test by itself: a flock that runs while its disk fills.
 #[tokio::test]
-async fn child_in_a_house_whose_disk_fills() {
+async fn child_whose_flock_fills_the_disk() {
     let Some(folder) = child_folder() else { return };
     let flock = ["walt", "emily"].map(|name| (crate::support::flock::bot(name), poem(&name[..1], 99)));
     let fixture = EngineFixture::of(flock).await;
@@ -241,6 +241,6 @@ async fn child_in_a_house_whose_disk_fills() {
 }
 
 #[test]
-fn a_flock_stops_posting_on_a_full_disk_and_goes_on_by_itself() {
-    on_a_disk_of("12m", "disk_full::child_in_a_house_whose_disk_fills");
+fn a_flock_stops_posting_on_a_full_disk_and_recovers_by_itself() {
+    on_a_disk_of("12m", "disk_full::child_whose_flock_fills_the_disk");
 }

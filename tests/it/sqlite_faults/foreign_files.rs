@@ -39,7 +39,7 @@ async fn a_folder() {
 }
 
 #[tokio::test]
-async fn another_address() {
+async fn an_invalid_database_url() {
     for database in ["flock.db", "postgres://localhost/flock", "sqlite:"] {
         let error = Sqlite::open_as_owner(database).await.unwrap_err().to_string();
         assert!(error.contains("sqlite:PATH"), "{error}");
@@ -85,7 +85,7 @@ async fn a_ledger_from_a_newer_flockd() {
 }
 
 #[tokio::test]
-async fn a_ledger_from_an_older_flockd_is_brought_up_to_date_by_its_holder_only() {
+async fn only_the_lease_owner_migrates_an_older_ledger() {
     let place = LedgerFolder::new();
     place.left_alone(3).await;
     stranger(&place.path).await.execute("delete from _sqlx_migrations where version > 1").await.unwrap();
@@ -126,7 +126,7 @@ fn copy_from_before() -> String {
 }
 
 #[tokio::test]
-async fn a_copy_is_made_before_an_older_ledger_is_changed() {
+async fn an_older_ledger_is_backed_up_before_it_is_migrated() {
     for changes in 1..=5 {
         let place = LedgerFolder::new();
         left_by_an_older_flockd(&place, changes).await;
@@ -159,7 +159,7 @@ async fn a_copy_is_made_before_an_older_ledger_is_changed() {
 }
 
 #[tokio::test]
-async fn without_a_copy_nothing_is_changed() {
+async fn without_a_backup_nothing_is_migrated() {
     let place = LedgerFolder::new();
     left_by_an_older_flockd(&place, 5).await;
     std::fs::create_dir(place.folder.path().join(copy_from_before())).unwrap();
@@ -204,7 +204,7 @@ async fn a_database_without_tables() {
 }
 
 #[tokio::test]
-async fn a_link_that_leads_to_nothing_and_what_is_no_file() {
+async fn a_dangling_symlink_and_special_files() {
     let place = LedgerFolder::new();
     std::os::unix::fs::symlink(place.folder.path().join("not-mounted/flock.db"), &place.path).unwrap();
     refused(&place.path, &["leads to nothing"]).await;
@@ -213,7 +213,7 @@ async fn a_link_that_leads_to_nothing_and_what_is_no_file() {
 
 /// Both ways of opening it say so, and one of them before it looks for damage.
 #[tokio::test]
-async fn a_ledger_that_is_cut_off() {
+async fn a_truncated_ledger() {
     let place = LedgerFolder::new();
     place.left_alone(2_000).await;
     let file = std::fs::File::options().write(true).open(&place.path).unwrap();
@@ -225,7 +225,7 @@ async fn a_ledger_that_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_ledger_that_lacks_a_rule() {
+async fn a_ledger_without_one_of_its_constraints() {
     for drop in [
         "drop trigger post_kept",
         "drop index post_slot",
@@ -256,7 +256,7 @@ async fn a_damaged_header() {
 }
 
 #[tokio::test]
-async fn a_copy_lacks_nothing() {
+async fn a_backup_is_complete() {
     let place = LedgerFolder::new();
     place.left_alone(2_000).await;
     is_sound(&place.path).await;

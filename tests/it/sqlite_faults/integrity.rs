@@ -40,7 +40,7 @@ fn pages_with_posts(ledger: &Path) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn a_spoilt_page_in_the_middle() {
+async fn a_corrupt_page_in_the_middle() {
     let (place, file) = made(2_000).await;
     let pages = pages_with_posts(&place.path);
     file.write_all_at(&[0xa5; 600], pages[pages.len() / 2] * PAGE).unwrap();
@@ -60,7 +60,7 @@ async fn a_few_flipped_bytes() {
 }
 
 #[tokio::test]
-async fn a_file_that_was_cut_off() {
+async fn a_truncated_file() {
     for pages_left in [1, 20] {
         let (place, file) = made(2_000).await;
         file.set_len(pages_left * PAGE + 100).unwrap();
@@ -70,7 +70,7 @@ async fn a_file_that_was_cut_off() {
 
 /// Without it the same slot would be taken twice.
 #[tokio::test]
-async fn an_index_that_lacks_rows() {
+async fn an_index_with_missing_rows() {
     let (place, _) = made(20).await;
     let other = "drop index post_slot; create unique index post_slot on post (bot, slot) where slot < 0; \
         pragma writable_schema = on; \
@@ -81,7 +81,7 @@ async fn an_index_that_lacks_rows() {
 
 /// What was cut off never was: the ledger is what it was at the last commit that is whole, as after a power cut.
 #[tokio::test]
-async fn a_write_ahead_log_that_was_cut_off() {
+async fn a_truncated_write_ahead_log() {
     let (before, after) = (LedgerFolder::new(), LedgerFolder::new());
     let store = before.hold().await.unwrap();
     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();

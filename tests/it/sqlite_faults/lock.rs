@@ -23,7 +23,7 @@ use crate::support::flock::{bot, poem};
 const SOON: Duration = crate::support::PATIENCE;
 
 #[tokio::test]
-async fn a_second_holder_is_told_who_the_first_is() {
+async fn a_second_sender_is_told_who_has_the_lease() {
     let place = LedgerFolder::new();
     let first = place.hold().await.unwrap();
     let held = place.hold().await.unwrap_err();
@@ -35,7 +35,7 @@ async fn a_second_holder_is_told_who_the_first_is() {
 }
 
 #[tokio::test]
-async fn another_name_for_the_file_is_no_other_ledger() {
+async fn another_name_for_the_file_is_the_same_ledger() {
     let place = LedgerFolder::new();
     let by_link = place.folder.path().join("link.db");
     let first = place.hold().await.unwrap();
@@ -51,7 +51,7 @@ async fn another_name_for_the_file_is_no_other_ledger() {
 
 /// Not a test by itself: what the child of the next one does.
 #[tokio::test]
-async fn child_that_holds() {
+async fn child_that_holds_the_lease() {
     let Some(folder) = child_folder() else { return };
     let store = Sqlite::open_as_owner(&database(&folder.join("flock.db"))).await.unwrap();
     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
@@ -61,9 +61,9 @@ async fn child_that_holds() {
 }
 
 #[tokio::test]
-async fn a_killed_holder_leaves_the_ledger_free() {
+async fn a_killed_lease_owner_leaves_the_ledger_free() {
     let place = LedgerFolder::new();
-    let mut holder = child("lock::child_that_holds", place.folder.path());
+    let mut holder = child("lock::child_that_holds_the_lease", place.folder.path());
     let mut holder = holder.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "holding"), "the child ended early");
@@ -82,7 +82,7 @@ async fn a_killed_holder_leaves_the_ledger_free() {
 }
 
 #[tokio::test]
-async fn beside_a_holder_others_read_and_wish() {
+async fn clients_read_and_submit_commands_beside_the_lease_owner() {
     let place = LedgerFolder::new();
     let holder = place.hold().await.unwrap();
     holder.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
@@ -98,7 +98,7 @@ async fn beside_a_holder_others_read_and_wish() {
 }
 
 #[tokio::test]
-async fn beside_no_ledger_there_is_none() {
+async fn opening_a_missing_ledger_as_a_client_creates_none() {
     let place = LedgerFolder::new();
     assert!(place.beside().await.unwrap().is_none());
     assert_eq!(place.folder.path().read_dir().unwrap().count(), 0, "looking made something");
@@ -106,7 +106,7 @@ async fn beside_no_ledger_there_is_none() {
 
 /// A socket's path has room for 108 bytes, a ledger's for 4,096.
 #[tokio::test]
-async fn the_bell_is_heard_in_a_deep_folder() {
+async fn notifications_arrive_in_a_deep_folder() {
     let mut place = LedgerFolder::new();
     let deep = place.folder.path().join("a".repeat(120)).join("b".repeat(120));
     std::fs::create_dir_all(&deep).unwrap();
@@ -147,7 +147,7 @@ const BOUND: Duration = crate::support::PATIENCE;
 const LOCKED: &str = "is locked by another program: close what has it open";
 
 #[tokio::test]
-async fn who_would_hold_it_is_told_within_a_bounded_time() {
+async fn a_locked_ledger_fails_within_a_bounded_time() {
     let told = async |lock: &'static str| {
         let place = LedgerFolder::new();
         place.hold().await.unwrap().close().await;
@@ -165,7 +165,7 @@ async fn who_would_hold_it_is_told_within_a_bounded_time() {
 }
 
 #[tokio::test]
-async fn a_flock_waits_and_goes_on_by_itself() {
+async fn a_flock_waits_for_the_lock_and_continues() {
     let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.pass(minutes(1)).await;
     let mut other = fixture.stranger().await;

@@ -40,7 +40,7 @@ async fn refused(place: &LedgerFolder, say: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_copy_put_in_the_place_of_a_ledger_that_was_in_use() {
+async fn a_copy_in_place_of_a_ledger_in_use() {
     let place = killed().await;
     fs::rename(place.folder.path().join("copy.db"), &place.path).unwrap();
     refused(&place, &["is not of the ledger", "which is a copy", "flock.db-shm"]).await;
@@ -53,7 +53,7 @@ async fn a_copy_put_in_the_place_of_a_ledger_that_was_in_use() {
 
 /// This is what the refusal is for: should SQLite ever look whose log it is, this fails, and the refusal can go.
 #[tokio::test]
-async fn sqlite_would_take_it() {
+async fn sqlite_would_apply_it() {
     let place = killed().await;
     fs::rename(place.folder.path().join("copy.db"), &place.path).unwrap();
     let mut db = stranger(&place.path).await;
@@ -73,7 +73,7 @@ async fn a_ledger_that_is_missing_or_empty() {
 }
 
 #[tokio::test]
-async fn its_own_log_is_taken() {
+async fn its_own_wal_is_applied() {
     let place = killed().await;
     assert_eq!(count(&place.hold().await.unwrap()).await, 50);
     let place = killed().await;

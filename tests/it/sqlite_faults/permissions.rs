@@ -48,7 +48,7 @@ async fn child_that_may_only_read() {
 
 /// Root may write whatever the mode says, so this is told by a child that runs as another user.
 #[tokio::test]
-async fn a_ledger_that_can_be_read_only() {
+async fn a_read_only_ledger() {
     let place = LedgerFolder::new();
     place.left_alone(3).await;
     let mode = |path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
@@ -90,7 +90,7 @@ fn said_by_another(place: &LedgerFolder) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_folder_in_which_nothing_can_be_made() {
+async fn a_read_only_folder() {
     let place = LedgerFolder::new();
     place.left_alone(3).await;
     let folder = place.folder.path();
@@ -115,7 +115,7 @@ async fn a_folder_in_which_nothing_can_be_made() {
 
 /// Not a test by itself.
 #[tokio::test]
-async fn child_on_a_disk_that_can_be_read_only() {
+async fn child_on_a_read_only_disk() {
     let Some(folder) = child_folder() else { return };
     let database = database(&folder.join("flock.db"));
     let store = Sqlite::open_as_owner(&database).await.unwrap();
@@ -130,6 +130,6 @@ async fn child_on_a_disk_that_can_be_read_only() {
 }
 
 #[test]
-fn a_disk_that_can_be_read_only() {
-    on_a_disk_of("8m", "permissions::child_on_a_disk_that_can_be_read_only");
+fn a_read_only_disk() {
+    on_a_disk_of("8m", "permissions::child_on_a_read_only_disk");
 }

@@ -22,7 +22,7 @@ fn is_told(error: &StoreError, file: &str) {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_while_a_file_is_not_where_it_was() {
+async fn nothing_is_sent_while_a_file_is_missing_or_replaced() {
     let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     store.upsert_bots(&["walt", "emily", "robin"].map(entry), at(0)).await.unwrap();
@@ -54,7 +54,7 @@ async fn nothing_is_sent_while_a_file_is_not_where_it_was() {
 }
 
 #[tokio::test]
-async fn reading_a_ledger_that_is_gone_says_so() {
+async fn reading_a_removed_ledger_reports_it() {
     let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     fs::remove_file(&place.path).unwrap();

@@ -30,7 +30,7 @@ async fn set_state(db: &mut SqliteConnection, post: &Post, to: State) -> Result<
 }
 
 #[tokio::test]
-async fn the_tables_know_the_edges() {
+async fn triggers_enforce_the_state_transitions() {
     let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     let mut db = stranger(&place.path).await;
@@ -44,7 +44,7 @@ async fn the_tables_know_the_edges() {
 }
 
 #[tokio::test]
-async fn nothing_moves_what_was_deleted() {
+async fn a_deleted_post_never_changes_state() {
     let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     let post = post_in(&store, State::Deleted, "walt").await;
@@ -58,7 +58,7 @@ async fn nothing_moves_what_was_deleted() {
 }
 
 #[tokio::test]
-async fn the_past_cannot_be_changed() {
+async fn planned_columns_cannot_be_changed() {
     let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     let post = post_in(&store, State::Posted, "walt").await;
@@ -89,7 +89,7 @@ async fn the_past_cannot_be_changed() {
 }
 
 #[tokio::test]
-async fn nothing_begins_at_its_end() {
+async fn no_post_starts_in_a_final_state() {
     let place = LedgerFolder::new();
     let store = place.hold().await.unwrap();
     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
@@ -111,7 +111,7 @@ async fn nothing_begins_at_its_end() {
 }
 
 #[tokio::test]
-async fn the_file_says_whose_it_is() {
+async fn the_file_has_flockds_application_id() {
     let place = LedgerFolder::new();
     let _store = place.hold().await.unwrap();
     let mut db = stranger(&place.path).await;

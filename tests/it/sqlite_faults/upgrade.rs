@@ -94,7 +94,7 @@ async fn nothing_is_lost() {
         );
         store.close().await;
     }
-    it_goes_on(&place.hold().await.unwrap()).await;
+    an_upgraded_ledger_keeps_working(&place.hold().await.unwrap()).await;
 }
 
 async fn accounts(store: &Sqlite) {
@@ -121,7 +121,7 @@ async fn accounts(store: &Sqlite) {
 }
 
 /// The old rows take part in everything.
-async fn it_goes_on(store: &Sqlite) {
+async fn an_upgraded_ledger_keeps_working(store: &Sqlite) {
     let taken = store.take_over(at(0)).await.unwrap();
     let [Post { id, state: State::Unknown, .. }] = taken[..] else { panic!("{taken:?}") };
     let settled = store.advance(id, &posted("1"), at(1)).await.unwrap();

@@ -15,7 +15,7 @@ pub(super) async fn slots_begin_when_the_schedule_is_first_seen(ledger: Ledger) 
     assert_eq!((considered("walt").await, considered("emily").await), (at(10), at(20)));
 }
 
-pub(super) async fn another_schedule_begins_anew(ledger: Ledger) {
+pub(super) async fn a_changed_schedule_starts_over(ledger: Ledger) {
     ledger.one.upsert_bots(&[entry("walt")], at(10)).await.unwrap();
     let other = BotEntry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
     ledger.one.upsert_bots(&[other], at(30)).await.unwrap();
@@ -24,14 +24,14 @@ pub(super) async fn another_schedule_begins_anew(ledger: Ledger) {
     assert_eq!(ledger.one.bot_record(&bot("walt"), at(40)).await.unwrap().unwrap().last_slot, at(40));
 }
 
-pub(super) async fn another_schedule_never_goes_back(ledger: Ledger) {
+pub(super) async fn a_changed_schedule_never_moves_back(ledger: Ledger) {
     ledger.one.upsert_bots(&[entry("walt")], at(10_000)).await.unwrap();
     let other = BotEntry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
     ledger.one.upsert_bots(&[other], at(6_400)).await.unwrap();
     assert_eq!(ledger.one.bot_record(&bot("walt"), at(6_400)).await.unwrap().unwrap().last_slot, at(10_000));
 }
 
-pub(super) async fn what_was_considered_never_goes_back(ledger: Ledger) {
+pub(super) async fn the_schedule_cursor_never_moves_back(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let walt = bot("walt");
     let stands = async || ledger.other.bot_record(&walt, at(500)).await.unwrap().unwrap();
@@ -59,7 +59,7 @@ pub(super) async fn a_renamed_bot_keeps_its_history(ledger: Ledger) {
     ledger.one.advance(post.id, &posted("1"), at(201)).await.unwrap();
 }
 
-pub(super) async fn two_histories_are_not_made_one(ledger: Ledger) {
+pub(super) async fn two_histories_are_not_merged(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
     ledger.one.open(&by_hand("walt", "his", 1)).await.unwrap();
     ledger.one.open(&by_hand("emily", "hers", 2)).await.unwrap();
@@ -71,7 +71,7 @@ pub(super) async fn two_histories_are_not_made_one(ledger: Ledger) {
 }
 
 /// A daemon has seen the new name before `was` was set.
-pub(super) async fn a_name_without_posts_takes_a_history_over(ledger: Ledger) {
+pub(super) async fn a_name_without_posts_takes_over_a_history(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "whitman"]).await;
     ledger.one.open(&by_hand("walt", "his", 1)).await.unwrap();
     assert_eq!(ledger.one.upsert_bots(&[renamed("walt", "whitman")], at(100)).await.unwrap(), []);
@@ -80,7 +80,7 @@ pub(super) async fn a_name_without_posts_takes_a_history_over(ledger: Ledger) {
 }
 
 /// A bot is renamed and another takes its old name, in whatever order they are entered.
-pub(super) async fn a_name_given_up_is_free_for_another(ledger: Ledger) {
+pub(super) async fn an_abandoned_name_is_free_for_another_bot(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
     for name in ["walt", "emily"] {
         ledger.one.open(&by_hand(name, name, 1)).await.unwrap();
@@ -135,7 +135,7 @@ pub(super) async fn an_account_is_remembered(ledger: Ledger) {
     assert!(ledger.one.bot_record(&bot("walt"), at(30)).await.unwrap().unwrap().account.is_some());
 }
 
-pub(super) async fn a_stranger_is_not_in_the_ledger(ledger: Ledger) {
+pub(super) async fn an_unknown_bot_has_no_record(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let unknown = bot("sylvia");
     assert_eq!(ledger.one.account(&unknown).await.unwrap(), None);

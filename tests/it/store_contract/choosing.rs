@@ -20,7 +20,7 @@ async fn seed_of(store: &dyn Store, name: &str) -> Seed {
     store.bot_record(&bot(name), at(0)).await.unwrap().unwrap().seed
 }
 
-pub(super) async fn a_seed_is_drawn_once_and_goes_with_the_bot(ledger: Ledger) {
+pub(super) async fn a_seed_is_drawn_once_and_follows_a_rename(ledger: Ledger) {
     // A preview may come before the daemon.
     let early = ledger.other.seed(&bot("walt")).await.unwrap();
     assert_eq!(ledger.one.seed(&bot("walt")).await.unwrap(), early);
@@ -40,7 +40,7 @@ pub(super) async fn a_seed_is_drawn_once_and_goes_with_the_bot(ledger: Ledger) {
     assert_ne!(ledger.other.seed(&bot("walt")).await.unwrap(), early);
 }
 
-pub(super) async fn texts_of_earlier_rounds_are_known_also_under_another_name(ledger: Ledger) {
+pub(super) async fn texts_of_earlier_rounds_survive_a_rename(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "old"]).await;
     ledger.one.remember(&bot("old"), &account("7")).await.unwrap();
     let said = [
@@ -73,7 +73,7 @@ pub(super) async fn texts_of_earlier_rounds_are_known_also_under_another_name(le
     assert_eq!(before(9).await, texts(&["one", "two", "three", "elsewhere", "elsewhere, later"]));
 }
 
-pub(super) async fn a_line_that_is_passed_over_is_used_and_nothing_else_happened(ledger: Ledger) {
+pub(super) async fn passing_a_line_over_only_uses_that_line(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let failed = Draft { begins: Beginning::Released(why(Cause::SignIn)), ..given_up("walt", 60) };
     ledger.one.open(&failed).await.unwrap();
@@ -100,7 +100,7 @@ pub(super) async fn a_line_that_is_passed_over_is_used_and_nothing_else_happened
     }
 }
 
-pub(super) async fn only_what_was_passed_over_is_taken_back(ledger: Ledger) {
+pub(super) async fn only_a_passed_over_line_can_be_restored(ledger: Ledger) {
     for &state in State::ALL {
         let post = ledger.post_in(state, of_slot(state.as_str(), "a line", 1, 60)).await;
         let undone = ledger.other.undo_pass(&post.bot, (1, line("a line", 1)), at(61)).await;

@@ -86,7 +86,7 @@ async fn tell(ledger: &Ledger, acts: [Act; 3]) {
     }
 }
 
-pub(super) async fn a_command_comes_back_as_it_was(ledger: Ledger) {
+pub(super) async fn a_command_is_read_back_unchanged(ledger: Ledger) {
     let text = Some("\"quotes\", 'more', a line\nbreak and \u{1f426}".to_owned());
     let wants = [
         CommandKind::Post { bot: "walt".to_owned(), text },

@@ -60,7 +60,7 @@ pub(super) async fn a_bot_that_never_signed_in_has_nothing(ledger: Ledger) {
     assert_eq!(ledger.one.bot_record(&walt, at(1)).await.unwrap().unwrap().signed_in_at, None);
 }
 
-pub(super) async fn who_signs_in_is_kept_with_the_tokens(ledger: Ledger) {
+pub(super) async fn the_account_is_stored_with_the_tokens(ledger: Ledger) {
     // Emily was never entered.
     let ledger = ledger.with(&["walt"]).await;
     for name in ["walt", "emily"] {
@@ -102,7 +102,7 @@ pub(super) async fn tokens_are_replaced_only_by_a_process_that_has_read_them(led
     assert_eq!(envelope(&ledger, "walt").await, renewed);
 }
 
-pub(super) async fn one_of_two_replaces_a_version(ledger: Ledger) {
+pub(super) async fn of_two_concurrent_replacements_one_wins(ledger: Ledger) {
     let walt = bot("walt");
     for version in 0..20 {
         let keep = async |store: &dyn Store, tokens: &'static str| {
@@ -134,7 +134,7 @@ pub(super) async fn two_bots_have_two_accounts(ledger: Ledger) {
     assert_eq!(as_walt(NetworkKind::X, 1).await, Ok(()));
 }
 
-pub(super) async fn signing_out_leaves_no_way_back(ledger: Ledger) {
+pub(super) async fn signing_out_cannot_be_undone_by_old_tokens(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let walt = bot("walt");
     sign_in(&ledger, "walt", 10).await;
@@ -155,7 +155,7 @@ pub(super) async fn signing_out_leaves_no_way_back(ledger: Ledger) {
     assert_eq!(kept(&ledger, "walt").await, of(3, "walt", "walt"));
 }
 
-pub(super) async fn one_of_two_claims_the_tokens(ledger: Ledger) {
+pub(super) async fn of_two_concurrent_claims_one_gets_the_lease(ledger: Ledger) {
     let walt = bot("walt");
     sign_in(&ledger, "walt", 10).await;
     for _ in 0..20 {
@@ -174,7 +174,7 @@ pub(super) async fn one_of_two_claims_the_tokens(ledger: Ledger) {
     assert_eq!(ledger.one.lease_credential(&walt, 2, at(20), at(80)).await, Ok(false));
 }
 
-pub(super) async fn a_claim_ends_by_itself(ledger: Ledger) {
+pub(super) async fn a_credential_lease_expires(ledger: Ledger) {
     let walt = bot("walt");
     sign_in(&ledger, "walt", 10).await;
     assert_eq!(ledger.one.lease_credential(&walt, 1, at(20), at(80)).await, Ok(true));
@@ -187,7 +187,7 @@ pub(super) async fn a_claim_ends_by_itself(ledger: Ledger) {
     assert_eq!(ledger.other.renewed(&walt, &sealed("fast"), 1).await, Err(StoreError::Overtaken));
 }
 
-pub(super) async fn a_claim_of_a_clock_that_was_ahead_does_not_count(ledger: Ledger) {
+pub(super) async fn a_lease_dated_in_the_future_does_not_count(ledger: Ledger) {
     let walt = bot("walt");
     sign_in(&ledger, "walt", 10).await;
     assert_eq!(ledger.one.lease_credential(&walt, 1, at(9_000_000), at(9_000_060)).await, Ok(true));
@@ -204,7 +204,7 @@ pub(super) async fn a_claim_of_a_clock_that_was_ahead_does_not_count(ledger: Led
     assert_eq!(ledger.other.lease_credential(&walt, 1, at(20), at(80)).await, Ok(false));
 }
 
-pub(super) async fn all_are_sealed_anew_or_none(ledger: Ledger) {
+pub(super) async fn rekeying_is_all_or_nothing(ledger: Ledger) {
     for name in ["walt", "emily"] {
         sign_in(&ledger, name, 10).await;
     }
@@ -239,7 +239,7 @@ pub(super) async fn all_are_sealed_anew_or_none(ledger: Ledger) {
 }
 
 /// What was sealed just before the key was changed must not be kept after it: nothing would open it.
-pub(super) async fn one_key_seals_all(ledger: Ledger) {
+pub(super) async fn nothing_sealed_with_the_old_key_is_stored_after_rekeying(ledger: Ledger) {
     let keep = async |name: &str, sealed: Sealed| {
         let version = envelope(&ledger, name).await.version;
         ledger.one.sign_in(&bot(name), &account(name), &sealed, version, at(10)).await
@@ -253,7 +253,7 @@ pub(super) async fn one_key_seals_all(ledger: Ledger) {
 }
 
 /// Several changes share a transaction.
-pub(super) async fn a_refused_change_harms_no_other(ledger: Ledger) {
+pub(super) async fn a_refused_change_does_not_affect_others(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     sign_in(&ledger, "walt", 10).await;
     let (walt, emily) = (bot("walt"), bot("emily"));
@@ -271,7 +271,7 @@ pub(super) async fn a_refused_change_harms_no_other(ledger: Ledger) {
     assert_eq!(kept(&ledger, "emily").await, (0, None, None));
 }
 
-pub(super) async fn what_apps_registered_is_kept_and_sealed_anew(ledger: Ledger) {
+pub(super) async fn app_registrations_are_stored_and_rekeyed(ledger: Ledger) {
     let of = |app: &str, text: &str| (app.to_owned(), sealed(text));
     for (app, text) in [("sky", "one"), ("home", "two"), ("sky", "three")] {
         ledger.one.keep_registration(app, &sealed(text)).await.unwrap();
@@ -288,7 +288,7 @@ pub(super) async fn what_apps_registered_is_kept_and_sealed_anew(ledger: Ledger)
 }
 
 /// It must not count as later than all that failed since.
-pub(super) async fn a_sign_in_of_a_clock_that_was_ahead_mends_nothing_that_came_after(ledger: Ledger) {
+pub(super) async fn a_sign_in_dated_in_the_future_clears_no_later_failure(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let year = 365 * 24 * 3_600;
     sign_in(&ledger, "walt", year).await;
@@ -303,7 +303,7 @@ fn later(by: TimeDelta) -> DateTime<Utc> {
     at(0) + by
 }
 
-pub(super) async fn a_key_opens_once_and_a_session_lasts(ledger: Ledger) {
+pub(super) async fn a_login_link_works_once_and_its_session_lasts(ledger: Ledger) {
     let [key, one, two] = ["key", "one", "two"].map(TokenHash::of);
     ledger.other.keep_login_link(key, at(0)).await.unwrap();
     assert!(!ledger.one.is_session(key, at(1)).await.unwrap(), "a key is no session");
@@ -315,7 +315,7 @@ pub(super) async fn a_key_opens_once_and_a_session_lasts(ledger: Ledger) {
     assert!(!ledger.one.is_session(one, at(1) + SESSION_LASTS).await.unwrap(), "it has run out");
 }
 
-pub(super) async fn a_key_runs_out(ledger: Ledger) {
+pub(super) async fn a_login_link_expires(ledger: Ledger) {
     let [key, session] = ["key", "session"].map(TokenHash::of);
     ledger.one.keep_login_link(key, at(0)).await.unwrap();
     assert!(!ledger.one.redeem(key, session, later(KEY_LASTS)).await.unwrap());
@@ -323,7 +323,7 @@ pub(super) async fn a_key_runs_out(ledger: Ledger) {
     assert!(ledger.one.redeem(key, session, later(KEY_LASTS - TimeDelta::seconds(1))).await.unwrap());
 }
 
-pub(super) async fn sessions_end_one_by_one_or_all_with_the_keys(ledger: Ledger) {
+pub(super) async fn sessions_end_one_by_one_or_all_with_the_login_links(ledger: Ledger) {
     let [one, two, three, key] = ["one", "two", "three", "key"].map(TokenHash::of);
     for session in [one, two] {
         ledger.one.begin_session(session, at(0)).await.unwrap();

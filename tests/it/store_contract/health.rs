@@ -14,7 +14,7 @@ fn day(number: u64) -> NaiveDate {
     at(0).date_naive().checked_add_days(Days::new(number)).unwrap()
 }
 
-pub(super) async fn how_far_each_bot_is_dealt_with(ledger: Ledger) {
+pub(super) async fn each_bots_schedule_cursor_is_listed(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily", "sylvia"]).await;
     ledger.one.open(&given_up("walt", 300)).await.unwrap();
     ledger.one.pause(&bot("emily"), None, at(20)).await.unwrap();
@@ -30,7 +30,7 @@ pub(super) async fn how_far_each_bot_is_dealt_with(ledger: Ledger) {
     assert_eq!(read().await, expect.into());
 }
 
-pub(super) async fn whose_last_slot_was_tried_in_vain(ledger: Ledger) {
+pub(super) async fn bots_whose_last_slot_failed_are_listed(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily", "sylvia"]).await;
     let in_vain = async || {
         let all = ledger.other.schedule_states().await.unwrap().into_iter();
@@ -74,7 +74,7 @@ pub(super) async fn alerts_are_forgotten_after_a_week(ledger: Ledger) {
     assert_eq!(ledger.other.alerts_of("webhook", day(7)).await.unwrap().len(), 1);
 }
 
-pub(super) async fn being_well_can_be_proved_again_and_again(ledger: Ledger) {
+pub(super) async fn the_write_check_can_be_repeated(ledger: Ledger) {
     for second in [1, 2] {
         ledger.one.check_writable(at(second)).await.unwrap();
     }

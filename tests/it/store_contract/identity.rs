@@ -26,7 +26,7 @@ async fn is(ledger: &Ledger, name: &str, account: &Account) {
     ledger.one.remember(&bot(name), account).await.unwrap();
 }
 
-pub(super) async fn what_an_account_said_counts_whatever_its_bot_was_called(ledger: Ledger) {
+pub(super) async fn an_accounts_posts_count_whatever_its_bots_name_was(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "whitman", "emily"]).await;
     is(&ledger, "walt", &account("bard")).await;
     says(&ledger, "walt", "one", 1, 10).await;
@@ -50,7 +50,7 @@ pub(super) async fn what_an_account_said_counts_whatever_its_bot_was_called(ledg
     assert_eq!(used(&ledger, "whitman", 1).await, (0, 0, 0));
 }
 
-pub(super) async fn what_was_said_elsewhere_counts_in_the_round_of_coming(ledger: Ledger) {
+pub(super) async fn posts_under_another_name_count_in_the_round_of_arrival(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "whitman"]).await;
     is(&ledger, "walt", &account("bard")).await;
     says(&ledger, "walt", "one", 1, 10).await;
@@ -66,7 +66,7 @@ pub(super) async fn what_was_said_elsewhere_counts_in_the_round_of_coming(ledger
     assert_eq!(used(&ledger, "whitman", 4).await, (2, 1, 2), "but what came since");
 }
 
-pub(super) async fn who_came_first_is_kept_while_they_stay(ledger: Ledger) {
+pub(super) async fn the_first_bot_of_an_account_keeps_it_while_it_stays(ledger: Ledger) {
     let bard = account("bard");
     for name in ["walt", "emily", "sara"] {
         is(&ledger, name, &bard).await;
@@ -98,7 +98,7 @@ fn on_server(server: Option<&str>, domain: &str) -> Account {
     Account { network, server, handle, ..account("1") }
 }
 
-pub(super) async fn ids_mean_something_on_their_own_server_only(ledger: Ledger) {
+pub(super) async fn account_ids_are_scoped_to_their_server(ledger: Ledger) {
     let [here, there] = ["here.example", "there.example"].map(|server| on_server(Some(server), server));
     let sealed = |network| flockd::store::Sealed { network, key_mark: "key".to_owned(), bytes: vec![1] };
     let sign_in = async |name: &str, account: &Account| {

@@ -37,7 +37,7 @@ pub(super) async fn a_bot_renamed_before_it_was_entered_stays_signed_in(ledger: 
     assert_eq!(kept(&ledger, "walt").await, (0, None, None));
 }
 
-pub(super) async fn signed_in_under_both_names_the_new_one_counts(ledger: Ledger) {
+pub(super) async fn the_new_names_credentials_win(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     sign_in(&ledger, "walt", 10).await;
     sign_in(&ledger, "whitman", 20).await;
@@ -72,7 +72,7 @@ pub(super) async fn signed_in_names_move_up_in_a_row(ledger: Ledger) {
 }
 
 /// The bot that was renamed long ago has no claim on what another does under its old name.
-pub(super) async fn a_name_given_up_takes_nothing_along_twice(ledger: Ledger) {
+pub(super) async fn an_abandoned_name_hands_its_credentials_over_once(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let whitman = renamed("walt", "whitman");
     ledger.one.upsert_bots(std::slice::from_ref(&whitman), at(100)).await.unwrap();

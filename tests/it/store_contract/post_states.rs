@@ -13,7 +13,7 @@ use crate::ledger::{
     at, by_hand, entry, every_move, given_up, id_at, line, of_slot, planned, posted, returned, way_to, why,
 };
 
-pub(super) async fn every_pair_is_an_edge_or_refused(ledger: Ledger) {
+pub(super) async fn every_illegal_transition_is_refused(ledger: Ledger) {
     let mut number = 0;
     for &from in State::ALL {
         for step in every_move() {
@@ -42,12 +42,12 @@ fn fixed(post: &Post) -> impl PartialEq + std::fmt::Debug {
 }
 
 /// A new move goes into the table.
-pub(super) async fn no_move_is_left_out_of_the_table(_: Ledger) {
+pub(super) async fn the_transition_table_has_every_move(_: Ledger) {
     let ends: HashSet<State> = every_move().iter().map(Move::to).collect();
     assert!(State::ALL.iter().all(|state| ends.contains(state)), "{ends:?}");
 }
 
-pub(super) async fn what_is_taken_back_stays_what_it_was(ledger: Ledger) {
+pub(super) async fn a_deleted_post_keeps_its_details(ledger: Ledger) {
     let before = ledger.post_in(State::Posted, of_slot("walt", "a line", 1, 40)).await;
     let gone = ledger.one.advance(before.id, &Move::Delete, at(99)).await.unwrap();
     assert_eq!(gone.reason.as_deref(), Some("deleted by hand"));
@@ -63,7 +63,7 @@ pub(super) async fn what_is_taken_back_stays_what_it_was(ledger: Ledger) {
     assert_eq!((standing.open, standing.last, standing.last_posted), (None, Some(gone.clone()), Some(gone)));
 }
 
-pub(super) async fn each_move_says_when_it_was(ledger: Ledger) {
+pub(super) async fn each_transition_is_timestamped(ledger: Ledger) {
     let mut number = 0;
     for &from in State::ALL {
         for step in every_move().iter().filter(|step| step.may_leave(from)) {
@@ -115,7 +115,7 @@ pub(super) async fn attempts_and_errors_are_counted(ledger: Ledger) {
     assert_eq!(end.url.as_deref(), Some("https://example.net/42"));
 }
 
-pub(super) async fn a_beginning_says_why(ledger: Ledger) {
+pub(super) async fn a_post_created_in_a_final_state_has_a_reason(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let gone = ledger.one.open(&given_up("walt", 10)).await.unwrap();
     assert_eq!((gone.state, gone.cause, gone.text.clone()), (State::Released, Some(Cause::Flood), None));
@@ -136,7 +136,7 @@ pub(super) async fn a_beginning_says_why(ledger: Ledger) {
     }
 }
 
-pub(super) async fn what_is_sent_is_fixed_before_the_first_attempt(ledger: Ledger) {
+pub(super) async fn the_payload_is_fixed_before_the_first_attempt(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
     let send = |record: &str| Move::Send { record: Some(record.to_owned()) };
     let back = Move::Return { why: why(Cause::Limits), retry_at: at(20), answered: true };
@@ -155,14 +155,14 @@ pub(super) async fn what_is_sent_is_fixed_before_the_first_attempt(ledger: Ledge
     }
 }
 
-pub(super) async fn a_post_that_is_not_there_cannot_move(ledger: Ledger) {
+pub(super) async fn an_unknown_post_has_no_transitions(ledger: Ledger) {
     let id = id_at(1);
     let moved = ledger.one.advance(id, &Move::Send { record: None }, at(1)).await;
     assert_eq!(moved, Err(StoreError::NotFound(format!("post {id}"))));
     assert_eq!(ledger.one.post(id).await.unwrap(), None);
 }
 
-pub(super) async fn a_process_that_takes_over_doubts_what_was_being_sent(ledger: Ledger) {
+pub(super) async fn after_a_takeover_posts_being_sent_have_an_unknown_outcome(ledger: Ledger) {
     for &state in State::ALL {
         ledger.post_in(state, by_hand(state.as_str(), "text", 10)).await;
     }
@@ -215,7 +215,7 @@ impl Model {
     }
 }
 
-pub(super) async fn random_walks_stay_on_the_edges(ledger: Ledger) {
+pub(super) async fn random_walks_follow_legal_transitions(ledger: Ledger) {
     let beginning = prop::sample::select(vec![Beginning::Sending, planned(9), planned(9)]);
     let walk = (beginning, prop::collection::vec(prop::sample::select(every_move()), 1..14));
     let handle = Handle::current();

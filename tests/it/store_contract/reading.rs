@@ -21,7 +21,7 @@ fn texts(texts: &[&str]) -> HashSet<TextId> {
     texts.iter().map(|text| TextId::of(text)).collect()
 }
 
-pub(super) async fn a_bot_stands_where_its_posts_left_it(ledger: Ledger) {
+pub(super) async fn a_bots_record_follows_from_its_posts(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
     let stands = async |seconds| ledger.other.bot_record(&bot("walt"), at(seconds)).await.unwrap().unwrap();
     let fresh = stands(0).await;
@@ -46,7 +46,7 @@ pub(super) async fn a_bot_stands_where_its_posts_left_it(ledger: Ledger) {
     assert_eq!((other.last, other.sent_last_hour, other.last_slot), (None, 0, at(0)));
 }
 
-pub(super) async fn rounds_are_begun_by_lines_that_were_not_released(ledger: Ledger) {
+pub(super) async fn only_unreleased_lines_begin_a_round(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let round = async || ledger.other.bot_record(&bot("walt"), at(0)).await.unwrap().unwrap().round;
     let release = Move::Release(why(Cause::Late));
@@ -85,7 +85,7 @@ pub(super) async fn duplicates_are_avoided_until_another_was_posted(ledger: Ledg
     assert_eq!((avoid().await, count(1, "Holy!").await), (texts(&["by hand", "Holy!"]), 2));
 }
 
-pub(super) async fn what_left_in_the_last_hour_is_counted(ledger: Ledger) {
+pub(super) async fn posts_sent_in_the_last_hour_are_counted(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
     let sent = async |seconds| {
         ledger.other.bot_record(&bot("walt"), at(seconds)).await.unwrap().unwrap().sent_last_hour
@@ -112,7 +112,7 @@ fn failed(seconds: i64, cause: Cause) -> Draft {
     Draft { begins, ..given_up("walt", seconds) }
 }
 
-pub(super) async fn ailing_since_the_first_of_a_run(ledger: Ledger) {
+pub(super) async fn a_failing_streak_dates_from_its_first_failure(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
     let since = async || ledger.other.bot_record(&bot("walt"), at(0)).await.unwrap().unwrap().ailing_since;
     let end = async |draft: &Draft| ledger.one.open(draft).await.unwrap();
@@ -139,7 +139,7 @@ pub(super) async fn ailing_since_the_first_of_a_run(ledger: Ledger) {
     assert_eq!(since().await, None);
 }
 
-pub(super) async fn ailing_anew_after_signing_in(ledger: Ledger) {
+pub(super) async fn signing_in_starts_a_new_failing_streak(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let since = async || ledger.other.bot_record(&bot("walt"), at(0)).await.unwrap().unwrap().ailing_since;
     let back = Move::Return { why: why(Cause::SignIn), retry_at: at(60), answered: true };
@@ -158,7 +158,7 @@ pub(super) async fn ailing_anew_after_signing_in(ledger: Ledger) {
 
 /// An id tells when its post was thought of: by a command some time before, or by a clock since set back. What
 /// counts for the next line is what was written last.
-pub(super) async fn the_last_is_the_one_written_last(ledger: Ledger) {
+pub(super) async fn the_last_post_is_the_one_written_last(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let stands = async || ledger.other.bot_record(&bot("walt"), at(0)).await.unwrap().unwrap();
     end(&ledger, &by_hand("walt", "one", 2 * HOUR), &posted("1")).await;
@@ -237,7 +237,7 @@ pub(super) async fn days_are_read_and_counted(ledger: Ledger) {
     assert_eq!(all.iter().map(|(_, _, count)| count).sum::<u64>(), 4);
 }
 
-pub(super) async fn a_copy_is_a_ledger(ledger: Ledger) {
+pub(super) async fn a_backup_is_a_ledger(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let before: Vec<PostId> = write(&*ledger.one, 1..50).await;
     let command = crate::ledger::command(1);
@@ -272,7 +272,7 @@ async fn all(store: &dyn Store) -> Vec<Post> {
     store.posts(&Filter::default()).await.unwrap()
 }
 
-pub(super) async fn a_copy_never_replaces_a_file(ledger: Ledger) {
+pub(super) async fn a_backup_never_replaces_a_file(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let path = ledger.folder().join("taken");
     for content in ["something else", ""] {

@@ -25,7 +25,7 @@ async fn sent(ledger: &Ledger, state: State, app: &str, price: u32, seconds: i64
     post.id
 }
 
-pub(super) async fn what_may_have_been_accepted_is_spent(ledger: Ledger) {
+pub(super) async fn posts_that_may_have_been_accepted_are_charged(ledger: Ledger) {
     for (seconds, state) in (10..).zip(State::ALL) {
         sent(&ledger, *state, "x", 100, seconds).await;
     }
@@ -38,7 +38,7 @@ pub(super) async fn what_may_have_been_accepted_is_spent(ledger: Ledger) {
     assert_eq!(ledger.other.spent("sylvia", at(0)).await, Ok(Spent::default()));
 }
 
-pub(super) async fn a_look_costs_whatever_comes_of_it(ledger: Ledger) {
+pub(super) async fn a_probe_is_charged_whatever_its_result(ledger: Ledger) {
     let id = sent(&ledger, State::Unknown, "x", 15, 10).await;
     ledger.one.advance(id, &look(true, None), at(20)).await.unwrap();
     ledger.one.advance(id, &look(false, Some(90)), at(30)).await.unwrap();
@@ -48,7 +48,7 @@ pub(super) async fn a_look_costs_whatever_comes_of_it(ledger: Ledger) {
     assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 0, milli_dollars: 10 }));
 }
 
-pub(super) async fn what_is_tried_again_is_paid_for_when_it_is_tried(ledger: Ledger) {
+pub(super) async fn a_retry_is_charged_when_it_is_sent(ledger: Ledger) {
     let id = sent(&ledger, State::Sending, "x", 15, 10).await;
     ledger.one.advance(id, &returned(false, 90), at(11)).await.unwrap();
     assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent::default()));
@@ -60,7 +60,7 @@ pub(super) async fn what_is_tried_again_is_paid_for_when_it_is_tried(ledger: Led
     );
 }
 
-pub(super) async fn a_look_changes_nothing_about_since_when(ledger: Ledger) {
+pub(super) async fn a_probe_does_not_change_since_when_an_outcome_is_unknown(ledger: Ledger) {
     let id = sent(&ledger, State::Unknown, "x", 15, 10).await;
     let looked = ledger.one.advance(id, &look(true, Some(90)), at(20)).await.unwrap();
     assert_eq!((looked.settled_at, looked.moved_at, looked.retry_at), (Some(at(10)), at(20), Some(at(90))));
@@ -135,7 +135,7 @@ async fn put_back(ledger: &Ledger, seconds: i64) -> Arc<dyn Store> {
     copy
 }
 
-pub(super) async fn a_backup_knows_that_it_was_put_back(ledger: Ledger) {
+pub(super) async fn a_backup_knows_that_it_was_restored(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
     let waiting = Draft { begins: planned(60), ..of_slot("walt", "one", 1, 40) };
     let waiting = ledger.one.open(&waiting).await.unwrap();
@@ -170,7 +170,7 @@ pub(super) async fn a_backup_knows_that_it_was_put_back(ledger: Ledger) {
     assert_eq!((standing.reconciliation, ledger.one.take_over(at(630)).await), (None, Ok(Vec::new())));
 }
 
-pub(super) async fn a_backup_of_one_that_was_put_back_is_as_far_behind(ledger: Ledger) {
+pub(super) async fn a_backup_of_a_restored_ledger_needs_the_same_reconciliation(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let copy = put_back(&ledger, 100).await;
     let path = ledger.folder().join("again.db");
@@ -199,7 +199,7 @@ fn found(text: &str, occurrence: u32, seconds: i64) -> Find {
     }
 }
 
-pub(super) async fn what_was_found_is_posted_and_its_line_used(ledger: Ledger) {
+pub(super) async fn reconciled_posts_are_recorded_and_use_their_lines(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     ledger.post_in(State::Posted, of_slot("walt", "one", 1, 10)).await;
     let copy = put_back(&ledger, 100).await;
@@ -223,7 +223,7 @@ pub(super) async fn what_was_found_is_posted_and_its_line_used(ledger: Ledger) {
 }
 
 /// What a clock that was ahead has dated is no part of any month's budget but its own.
-pub(super) async fn what_was_spent_in_years_to_come_is_not_spent_now(ledger: Ledger) {
+pub(super) async fn spending_dated_in_the_future_does_not_count_now(ledger: Ledger) {
     let year = 365 * 24 * 3_600;
     sent(&ledger, State::Posted, "x", 100, 10).await;
     sent(&ledger, State::Posted, "x", 7, year).await;

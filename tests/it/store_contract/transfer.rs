@@ -78,7 +78,7 @@ async fn another() -> Ledger {
     super::sqlite().await
 }
 
-pub(super) async fn what_is_handed_over_is_the_same_there(ledger: Ledger) {
+pub(super) async fn an_import_equals_the_export(ledger: Ledger) {
     let here = full(ledger).await;
     let there = another().await;
     let lines = export(&*here.other, 500).await;
@@ -99,7 +99,7 @@ pub(super) async fn what_is_handed_over_is_the_same_there(ledger: Ledger) {
     assert_eq!(there.other.spent("x", at(0)).await, here.other.spent("x", at(0)).await);
 }
 
-pub(super) async fn twice_is_as_good_as_once(ledger: Ledger) {
+pub(super) async fn importing_is_idempotent(ledger: Ledger) {
     let here = full(ledger).await;
     let there = another().await;
     let lines = export(&*here.other, 500).await;
@@ -110,7 +110,7 @@ pub(super) async fn twice_is_as_good_as_once(ledger: Ledger) {
     assert_eq!(export(&*there.other, 500).await, once);
 }
 
-pub(super) async fn bots_that_arrive_are_behind_their_accounts(ledger: Ledger) {
+pub(super) async fn imported_bots_need_reconciliation(ledger: Ledger) {
     let here = ledger.with(&["walt"]).await;
     let draft = Draft { begins: planned(90), ..of_slot("walt", "one", 1, 10) };
     let open = here.one.open(&draft).await.unwrap().id;
@@ -136,7 +136,7 @@ pub(super) async fn bots_that_arrive_are_behind_their_accounts(ledger: Ledger) {
     assert_eq!(standing.open.map(|open| open.state), Some(State::Planned));
 }
 
-pub(super) async fn what_has_come_to_rest_since_is_brought_up_to_date(ledger: Ledger) {
+pub(super) async fn a_later_import_updates_posts_settled_since(ledger: Ledger) {
     let here = ledger.with(&["walt", "emily", "sylvia"]).await;
     let open = here.one.open(&of_slot("walt", "one", 1, 10)).await.unwrap();
     let emily = here.post_in(State::Posted, of_slot("emily", "a", 1, 10)).await;
@@ -158,7 +158,7 @@ pub(super) async fn what_has_come_to_rest_since_is_brought_up_to_date(ledger: Le
     assert_eq!(there.other.post(waiting.id).await.unwrap(), Some(sent));
 }
 
-pub(super) async fn one_complaint_keeps_all_of_it_out(ledger: Ledger) {
+pub(super) async fn one_error_rejects_the_whole_import(ledger: Ledger) {
     let here = ledger.with(&["walt", "emily"]).await;
     for seconds in [10, 20, 30] {
         here.post_in(State::Posted, of_slot("walt", &format!("line {seconds}"), 1, seconds)).await;
@@ -189,7 +189,7 @@ pub(super) async fn one_complaint_keeps_all_of_it_out(ledger: Ledger) {
     assert!(there.one.advance(post.id, &Move::Delete, at(710)).await.is_err());
 }
 
-pub(super) async fn older_posts_come_before_what_is_here(ledger: Ledger) {
+pub(super) async fn older_imported_posts_precede_existing_ones(ledger: Ledger) {
     let here = ledger.with(&["walt"]).await;
     for seconds in [10, 20] {
         here.post_in(State::Posted, of_slot("walt", &format!("old {seconds}"), 1, seconds)).await;
@@ -208,7 +208,7 @@ pub(super) async fn older_posts_come_before_what_is_here(ledger: Ledger) {
     assert_eq!(standing.last_posted.unwrap().text.as_deref(), Some("newest"));
 }
 
-pub(super) async fn tokens_stay_where_they_are(ledger: Ledger) {
+pub(super) async fn tokens_are_not_exported(ledger: Ledger) {
     let here = ledger.with(&["walt"]).await;
     let walt: Account = account("walt");
     here.one.remember(&bot("walt"), &walt).await.unwrap();
@@ -217,7 +217,7 @@ pub(super) async fn tokens_stay_where_they_are(ledger: Ledger) {
     assert!(!lines.contains(&walt.credential_fingerprint), "not even a digest of them");
 }
 
-pub(super) async fn one_bot_is_handed_over_alone(ledger: Ledger) {
+pub(super) async fn a_single_bot_can_be_exported(ledger: Ledger) {
     let here = ledger.with(&["emily"]).await;
     here.one.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     for name in ["walt", "emily"] {
@@ -246,7 +246,7 @@ pub(super) async fn one_bot_is_handed_over_alone(ledger: Ledger) {
     assert_eq!(seen, 1);
 }
 
-pub(super) async fn the_order_of_lines_is_handed_over_to_a_bot_that_has_not_posted(ledger: Ledger) {
+pub(super) async fn the_line_order_is_exported_for_a_bot_that_has_not_posted(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
     let lines = export(&*ledger.one, 10).await;
     let theirs =

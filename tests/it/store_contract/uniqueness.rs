@@ -10,7 +10,7 @@ use crate::ledger::{at, bot, by_hand, given_up, id_at, line, of_slot, planned, p
 /// So many times two race for one thing: enough that a check before the insert instead of an index fails.
 const RACES: i64 = 200;
 
-pub(super) async fn a_slot_is_used_once_whatever_became_of_it(ledger: Ledger) {
+pub(super) async fn a_slot_is_used_once_whatever_its_outcome(ledger: Ledger) {
     for &state in State::ALL {
         let name = state.as_str();
         ledger.post_in(state, of_slot(name, "a line", 1, 60)).await;
@@ -31,7 +31,7 @@ pub(super) async fn a_slot_is_used_once_whatever_became_of_it(ledger: Ledger) {
 }
 
 /// A slot that a person skips ahead of time is spent, known to be skipped until its time has come, and moves nothing else.
-pub(super) async fn a_slot_may_be_skipped_ahead(ledger: Ledger) {
+pub(super) async fn a_slot_can_be_skipped_ahead_of_time(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let skipped = |seconds| {
         let begins = Beginning::Skipped(why(Cause::Person));
@@ -86,7 +86,7 @@ pub(super) async fn only_a_skip_is_undone_and_frees_its_slot(ledger: Ledger) {
 }
 
 /// What a person passes over says nothing of how the bot is.
-pub(super) async fn a_skip_is_not_the_last_that_happened(ledger: Ledger) {
+pub(super) async fn a_skip_does_not_change_a_bots_state(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let failed = Draft { begins: Beginning::Released(why(Cause::SignIn)), ..given_up("walt", 60) };
     let failed = ledger.one.open(&failed).await.unwrap();
@@ -141,7 +141,7 @@ pub(super) async fn a_bot_has_one_open_post(ledger: Ledger) {
 }
 
 /// Many write at once, and some of them what can't be written.
-pub(super) async fn a_failing_draft_harms_no_other(ledger: Ledger) {
+pub(super) async fn an_invalid_draft_does_not_affect_others(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     ledger.one.open(&given_up("walt", 1)).await.unwrap();
     let id = id_at(2);
@@ -165,7 +165,7 @@ pub(super) async fn a_failing_draft_harms_no_other(ledger: Ledger) {
     assert_eq!(considered, at(200), "a draft that failed counts no slot as considered");
 }
 
-pub(super) async fn one_of_two_wins_a_slot(ledger: Ledger) {
+pub(super) async fn of_two_concurrent_drafts_one_gets_the_slot(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     for seconds in 1..=RACES {
         let error = race(&ledger, given_up("walt", seconds), given_up("walt", seconds)).await.1;
@@ -173,7 +173,7 @@ pub(super) async fn one_of_two_wins_a_slot(ledger: Ledger) {
     }
 }
 
-pub(super) async fn one_of_two_wins_a_line(ledger: Ledger) {
+pub(super) async fn of_two_concurrent_drafts_one_gets_the_line(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     for round in 1..=RACES {
         let draft = |text, seconds| of_slot("walt", text, u32::try_from(round).unwrap(), seconds);

@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_well_is_well() {
+    fn correct_evidence_has_no_complaints() {
         assert_eq!(well().complaints(), Vec::<String>::new());
         let mut assumed = well();
         assumed.rows[1].reason = Some("assumed: it may not be looked at".to_owned());

@@ -44,7 +44,7 @@ const NOT_IN_THE_DOMAIN: &[&str] =
     &["tokio", "reqwest", "sqlx", "axum", "tracing", "std::fs", "std::env", "std::thread"];
 
 #[test]
-fn layers_use_only_what_is_below_them() {
+fn layers_use_only_the_layers_they_may() {
     let mut wrong = Vec::new();
     for (layer, file, text) in sources() {
         let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == layer) else {
@@ -61,7 +61,7 @@ fn layers_use_only_what_is_below_them() {
 }
 
 #[test]
-fn every_layer_is_there_and_in_the_rules() {
+fn every_layer_exists_and_has_a_rule() {
     let layers: BTreeSet<String> = sources().into_iter().map(|(layer, ..)| layer).collect();
     let known: BTreeSet<String> = MAY_USE.iter().map(|(layer, _)| (*layer).to_owned()).collect();
     let outside = ["lib".to_owned(), "main".to_owned()].into();
@@ -69,7 +69,7 @@ fn every_layer_is_there_and_in_the_rules() {
 }
 
 #[test]
-fn the_domain_touches_nothing() {
+fn the_domain_does_no_io() {
     for (_, file, text) in sources().into_iter().filter(|(layer, ..)| layer == "flock") {
         for outside in NOT_IN_THE_DOMAIN {
             let named = format!("{outside}::");
@@ -79,7 +79,7 @@ fn the_domain_touches_nothing() {
 }
 
 #[test]
-fn the_rules_of_this_test_would_notice() {
+fn these_checks_detect_violations() {
     let text =
         "use crate::{clock::Clock, net};\n// crate::cli is only mentioned here\nlet x = crate::web::serve();";
     assert_eq!(crate_modules(text), BTreeSet::from(["clock", "net", "web"].map(str::to_owned)));
@@ -87,7 +87,7 @@ fn the_rules_of_this_test_would_notice() {
 
 /// In a circle no file can be understood before the others. A module and its own ancestors may name each other.
 #[test]
-fn no_files_import_each_other_in_a_circle() {
+fn imports_have_no_cycles() {
     let modules = sources().into_iter().map(|(_, file, text)| (module_of(&file), text));
     let texts: BTreeMap<String, String> = modules.filter(|(module, _)| !module.contains("tests")).collect();
     let imports = |(module, text): (&String, &String)| (module.clone(), imported(module, text, &texts));
@@ -104,7 +104,7 @@ fn no_files_import_each_other_in_a_circle() {
 }
 
 #[test]
-fn imports_are_followed_to_the_file_that_defines_the_name() {
+fn imports_resolve_to_the_defining_file() {
     let texts = [
         ("a", "pub use self::b::{B, deep::D};\nmod b;"),
         ("a::b", "use super::c::{self, C};\nuse crate::{\n    a::{B, D, deep},\n    e::{f::F as G},\n};"),
@@ -120,7 +120,7 @@ fn imports_are_followed_to_the_file_that_defines_the_name() {
 }
 
 #[test]
-fn files_are_of_a_size_to_be_read() {
+fn no_source_file_is_too_long() {
     let tests = files(&root().join("tests"));
     let sources = files(&root().join("src"));
     let long: BTreeMap<_, _> = sources
