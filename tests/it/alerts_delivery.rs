@@ -1,4 +1,5 @@
-//! Delivery of alerts: retries and backoff, and a target that fails, hangs or redirects harms no other.
+//! Delivery of alerts: retries and backoff, and targets that fail, hang or redirect without affecting the
+//! others.
 
 use std::fs;
 use std::io::Read;
@@ -15,7 +16,7 @@ use crate::support::clock::{minutes, seconds};
 use crate::support::flock::{bot, cron};
 use crate::support::hook::Next;
 
-/// The pauses before another attempt, and before another round, in seconds.
+/// The delays before the next attempt and before the next round, in seconds.
 const PAUSES: [u64; 3] = [5, 20, 60];
 const ROUND: u64 = 10;
 
@@ -138,7 +139,7 @@ async fn a_failing_target_does_not_delay_the_other() {
     let problem = failed(&fixture).await;
     assert!(problem.starts_with("the command can't be run: No such file"), "{problem}");
     delivered(&fixture).await;
-    // The one who was told is not told twice because the other was not.
+    // The target that already has the alert does not get it again because of the other.
     for _ in 0..ROUND {
         fixture.after(minutes(1)).await;
     }
@@ -169,7 +170,7 @@ async fn a_refused_alert_blocks_no_other_and_is_dropped_after_a_day() {
     for cause in ["panic", "held"] {
         assert_eq!(fixture.hook.next().await.json()["cause"], cause);
     }
-    // The round was not in vain, so there is another one before there is a rest.
+    // One alert was accepted, so another round follows before the backoff.
     for pause in PAUSES {
         assert_eq!(fixture.hook.next().await.json()["bot"], "walt");
         fixture.after(seconds(pause)).await;
@@ -223,7 +224,7 @@ async fn after_a_restart_each_target_gets_what_it_has_not_had() {
         fixture.hook.then(Next::Echo(500));
     }
     fixture.watch_by_both("echo told >> FOLDER/got").await;
-    // A command runs in real time: if the clock is moved before it has ended, it took longer than it may.
+    // A command runs in real time: moving the clock before it ends would exceed its timeout.
     fixture.wait_for(|event| matches!(event, Event::Alerted { receiver: "command", .. })).await;
     for pause in PAUSES {
         fixture.hook.next().await;
@@ -277,7 +278,7 @@ async fn a_hanging_command_is_killed_with_its_whole_process_group() {
     let fifo = fixture.folder().join("fifo");
     assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
     let ((tell_begun, begun), (tell_ended, ended)) = (channel(), channel());
-    // Opening waits for a writer, and reading ends when the last writer is gone.
+    // `open` waits for a writer, and reading ends when the last writer is gone.
     std::thread::spawn(move || {
         let mut fifo = fs::File::open(fifo).unwrap();
         tell_begun.send(()).unwrap();

@@ -38,7 +38,7 @@ async fn give_up(fixture: &AlertFixture, name: &str, cause: Cause, reason: &str)
     fixture.store.open(&Draft { begins, ..ledger::given_up(name, 5) }).await.unwrap()
 }
 
-/// Leaves a post of a bot unknown, for a person to settle.
+/// Leaves a post of a bot with an unknown outcome that a person has to settle.
 async fn ask(fixture: &AlertFixture, name: &str) -> Post {
     let post = fixture.store.open(&ledger::by_hand(name, "text", 1)).await.unwrap();
     let doubt = Move::Doubt(why(Cause::Ask, "no answer came, and the account may not be read"));
@@ -147,7 +147,7 @@ async fn a_bot_that_needs_a_person_alerts_once_a_day_with_the_remedy() {
         for _ in 0..5 {
             fixture.wait_for(|event| matches!(event, Event::Alerted { .. })).await;
         }
-        // Neither an hour later nor after a restart.
+        // Not an hour later, and not after a restart.
         fixture.later(hours(1)).await;
         fixture.asleep(minutes(1)).await;
         fixture.watch_by_webhook().await;
@@ -210,7 +210,7 @@ async fn an_event_triggers_a_check_of_its_bot() {
     let emily = ask(&fixture, "emily").await;
     fixture.tell(&Event::Looked(emily));
     check(&fixture.hook.next().await.json(), ["emily", "unknown", "unknown"], &["flockd settle"]);
-    // A second cause on one day is another alert.
+    // A second cause on the same day is another alert.
     exhaust(&fixture, "walt").await;
     fixture.tell(&Event::Exhausted { bot: ledger::bot("walt"), remedy: "add lines" });
     check(&fixture.hook.next().await.json(), ["walt", "exhausted", "exhausted"], &["add lines"]);
@@ -271,7 +271,7 @@ async fn a_ledger_error_alerts_once_it_lasts() {
     fixture.watch_by_webhook().await;
     let trouble =
         Event::LedgerTrouble { bot: Some(ledger::bot("walt")), problem: "the disk is full".to_owned() };
-    // It comes and goes without an alert; then it stays.
+    // It comes and goes without an alert; then it lasts.
     for minute in 0..9 {
         if ![2, 3].contains(&minute) {
             fixture.tell(&trouble);
@@ -311,7 +311,7 @@ async fn a_bot_alerts_once_it_stays_overdue() {
     (walt.schedule, walt.max_late) = (cron("@hourly"), seconds(600));
     let mut fixture = AlertFixture::over(START, [(walt, "one\n"), (seldom("emily"), "one\n")]).await;
     fixture.watch_by_webhook().await;
-    // As after a night of sleep: the engine sees to it between two looks.
+    // As after a night's sleep: the engine posts between two checks.
     fixture.later(hours(8)).await;
     fixture.asleep(minutes(1)).await;
     fixture.store.advance_last_slot(&ledger::bot("walt"), at("2027-01-15T16:00:00Z"), 8).await.unwrap();
@@ -319,7 +319,7 @@ async fn a_bot_alerts_once_it_stays_overdue() {
     fixture.after(minutes(1)).await;
     fixture.asleep(minutes(1)).await;
     assert!(fixture.hook.more().is_none());
-    // Now it does not.
+    // Now it does not post.
     fixture.later(hours(2)).await;
     fixture.after(minutes(1)).await;
     check(
@@ -329,7 +329,7 @@ async fn a_bot_alerts_once_it_stays_overdue() {
     );
 }
 
-/// The clock of a booting machine may be about to be set; only one that stays behind causes an alert.
+/// A booting machine's clock may be about to be set, so only a lasting difference causes an alert.
 #[tokio::test]
 async fn a_last_slot_ahead_of_the_clock_alerts_once_it_lasts() {
     let walt = Bot { schedule: cron("@hourly"), ..seldom("walt") };

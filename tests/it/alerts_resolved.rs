@@ -1,4 +1,5 @@
-//! The alert that a problem is over: sent once, to the targets that were told of the problem, also after a restart.
+//! The alert that a problem is over: sent once, to the targets that were told of the problem, even after a
+//! restart.
 
 use flockd::flock::Bot;
 use flockd::flock::NetworkKind;
@@ -132,7 +133,7 @@ async fn a_flapping_bot_alerts_three_times_a_day_ending_with_the_problem() {
         }
         nothing_more(&mut fixture).await;
     }
-    // The next day it is still well, which is not known yet.
+    // The next day it has recovered, but the target has not been told yet.
     fixture.later(hours(24)).await;
     assert_eq!(told(&mut fixture).await, walt(true));
     nothing_more(&mut fixture).await;
@@ -179,7 +180,7 @@ async fn an_app_that_sends_again_is_announced() {
     let (app, reason) = ("paper".to_owned(), "the app's credits are used up".to_owned());
     fixture.tell(&Event::AppCooldown { app, until: at("2027-01-15T09:30:00Z"), reason });
     assert_eq!(told(&mut fixture).await, (Value::Null, "held".into(), false));
-    // Time alone proves nothing.
+    // The passing of time proves nothing.
     fixture.later(hours(2)).await;
     nothing_more(&mut fixture).await;
     let post = crate::support::post(NetworkKind::Paper, 1, "a line");

@@ -1,4 +1,5 @@
-//! The rules of the house that a compiler does not check: who may use whom, and how large a file may be.
+//! The architecture rules that the compiler does not check: which layers may use which, and how long a file
+//! may be.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The most lines of a source file.
 const LONGEST: usize = 600;
 
-/// Which layers of the crate a layer may name. What is not in the list of its layer is forbidden.
+/// The layers that each layer may use. A layer that its list does not name is forbidden.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("flock", &[]),
     ("clock", &["flock"]),
@@ -39,7 +40,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Crates that the domain must not know: it does no I/O, waits for nothing and keeps no database.
+/// Crates that the domain must not use: it does no I/O, has no async code and no database.
 const NOT_IN_THE_DOMAIN: &[&str] =
     &["tokio", "reqwest", "sqlx", "axum", "tracing", "std::fs", "std::env", "std::thread"];
 
@@ -85,7 +86,8 @@ fn these_checks_detect_violations() {
     assert_eq!(crate_modules(text), BTreeSet::from(["clock", "net", "web"].map(str::to_owned)));
 }
 
-/// In a circle no file can be understood before the others. A module and its own ancestors may name each other.
+/// In an import cycle, no file can be understood before the others. A module and its ancestors may name each
+/// other.
 #[test]
 fn imports_have_no_cycles() {
     let modules = sources().into_iter().map(|(_, file, text)| (module_of(&file), text));
@@ -93,7 +95,7 @@ fn imports_have_no_cycles() {
     let imports = |(module, text): (&String, &String)| (module.clone(), imported(module, text, &texts));
     let mut left: BTreeMap<String, BTreeSet<String>> = texts.iter().map(imports).collect();
     assert!(left.values().map(BTreeSet::len).sum::<usize>() > 1_000, "imports are not read any more");
-    // What imports nothing, or is imported by nothing, is in no circle.
+    // A file that imports nothing, or that nothing imports, is in no cycle.
     for _ in 0..texts.len() {
         let there: BTreeSet<String> = left.keys().cloned().collect();
         let used: BTreeSet<String> = left.values().flatten().cloned().collect();
@@ -158,7 +160,7 @@ fn code(text: &str) -> String {
     text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// The modules at the top of the crate that a text names, in `use crate::x`, `use crate::{x, y}` or a path.
+/// The crate's top-level modules that a text names, in `use crate::x`, `use crate::{x, y}` or a path.
 fn crate_modules(text: &str) -> BTreeSet<String> {
     let code = code(text);
     let mut named = BTreeSet::new();
@@ -175,7 +177,7 @@ fn crate_modules(text: &str) -> BTreeSet<String> {
     named
 }
 
-/// The members of a group of imports, with the groups in them.
+/// The members of an import group, including nested groups.
 fn group_members(group: &str) -> Vec<&str> {
     let (mut depth, mut members, mut start) = (0, Vec::new(), 0);
     for (at, character) in group.char_indices() {
@@ -201,7 +203,7 @@ fn word(text: &str) -> String {
     text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
-/// The path of a file's module: `store::sqlite` for `src/store/sqlite/mod.rs`.
+/// A file's module path: `store::sqlite` for `src/store/sqlite/mod.rs`.
 fn module_of(file: &Path) -> String {
     let below = file.strip_prefix(root().join("src")).unwrap().with_extension("");
     let parts = below.iter().map(|part| part.to_str().unwrap()).filter(|part| *part != "mod");
@@ -216,7 +218,7 @@ fn imported(module: &str, text: &str, texts: &BTreeMap<String, String>) -> BTree
     homes.filter(|home| !is_within(home, module) && !is_within(module, home)).collect()
 }
 
-/// The module that defines the name at the end of a path, behind those that only export it.
+/// The module that defines the name at the end of a path, behind any re-exports.
 fn home_of(path: &str, texts: &BTreeMap<String, String>) -> Option<String> {
     let mut ends = path.match_indices("::").map(|(end, _)| end).collect::<Vec<_>>();
     ends.push(path.len());
@@ -229,8 +231,8 @@ fn home_of(path: &str, texts: &BTreeMap<String, String>) -> Option<String> {
     }
 }
 
-/// The paths within the crate in the `use` items of a file, and whether the item exports them. Indented items, those of
-/// test modules, are left out.
+/// The paths within the crate in a file's `use` items, and whether the item re-exports them. Indented items,
+/// those of test modules, are left out.
 fn use_paths(module: &str, text: &str) -> Vec<(bool, String)> {
     let (code, mut paths) = (code(text), Vec::new());
     for (at, _) in code.match_indices("use ") {
@@ -244,7 +246,7 @@ fn use_paths(module: &str, text: &str) -> Vec<(bool, String)> {
     paths
 }
 
-/// The single paths in a group of imports.
+/// The single paths in an import group.
 fn expanded(item: &str) -> Vec<String> {
     let path = item.trim().split(" as ").next().unwrap_or_default();
     match item.split_once('{') {
@@ -256,7 +258,8 @@ fn expanded(item: &str) -> Vec<String> {
     }
 }
 
-/// A path that begins with `crate`, `self` or `super`, from the crate's root; `None` for another crate's.
+/// A path that begins with `crate`, `self` or `super`, resolved from the crate's root; `None` for another
+/// crate's.
 fn from_root(module: &str, path: &str) -> Option<String> {
     let (first, rest) = path.split_once("::")?;
     match first {

@@ -1,8 +1,8 @@
-//! Mistakes in files and arguments: flockd names file, line and remedy, and changes nothing.
+//! Mistakes in files and arguments: flockd names the file, the line and the remedy, and changes nothing.
 
 use crate::support::program::{Daemon, Folder};
 
-/// A flock of one feed bot with other lines put in: `flock` into the whole, `bot` into the bot.
+/// A flock of one feed bot with extra lines: `flock` at the top level, `bot` in the bot's table.
 fn flock(flock: &str, bot: &str) -> Folder {
     let folder = Folder::with(&format!(
         "{flock}\n[web]\nlisten = \"127.0.0.1:PORT\"\n[bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\n{bot}\n"
@@ -11,7 +11,7 @@ fn flock(flock: &str, bot: &str) -> Folder {
     folder
 }
 
-/// Checks that `flockd check` fails, and that its output holds each of these.
+/// Checks that `flockd check` fails and that its output contains each of these.
 fn complains(folder: &Folder, expect: &[&str]) {
     let said = folder.run(&["check"]);
     assert_eq!(said.code, 1, "{said:?}");
@@ -126,7 +126,7 @@ fn one_bad_poem_does_not_stop_the_others() {
         "schedule = \"* * * * * *\"",
     );
     let daemon = Daemon::spawn(&mut folder.command(&["run"]));
-    // The poems are read while the flock comes up, so either may be told first.
+    // Poems are read while the flock starts, so either may be reported first.
     daemon.wait_for_events(&[("poem-broken", "lost.txt"), ("started", ""), ("posted", "")]);
     let status = folder.status();
     let lost = status["bots"].as_array().unwrap().iter().find(|bot| bot["name"] == "lost").unwrap();

@@ -13,7 +13,7 @@ use crate::support::pds::{BlueskyFixture, Pds, PdsProxy};
 /// Flags, families, combining marks, Devanagari, right-to-left script, brackets, a link, hashtags.
 const POEM: &str = "🇩🇪 👨‍👩‍👧‍👦 e\u{301} नमस्ते שלום\n(see https://foo.com/thing_(cool)), #俳句 ＃कविता #पद्य।";
 
-/// Nothing is there yet, and something may still appear.
+/// Not there yet, but it may still appear.
 const NOT_YET: ProbeResult = ProbeResult::Candidates { seen: Vec::new(), doubtful: Vec::new(), cost: 0 };
 
 async fn walt() -> (&'static Pds, PdsProxy, crate::support::pds::PdsAccount, BlueskyFixture) {
@@ -30,7 +30,7 @@ fn id_of(outcome: &Outcome) -> String {
     }
 }
 
-/// The text that each facet of a record covers, by its bytes, and what it is.
+/// The text that each facet of a record covers, by byte range, and the facet's kind.
 fn facets(record: &Value) -> Vec<(String, Value)> {
     let text = record["text"].as_str().unwrap().as_bytes();
     let covered = record["facets"].as_array().into_iter().flatten().map(|facet| {
@@ -110,7 +110,7 @@ async fn a_post_sent_repeatedly_is_written_once() {
     let first = id_of(&sky.send(&post).await.outcome);
     assert_eq!(id_of(&sky.send(&post).await.outcome), first);
     assert_eq!(pds.texts(&walt).await, ["once"]);
-    // The same words in another post are another post.
+    // The same text in another post is a separate post.
     id_of(&sky.post(2, "once").await.1);
     assert_eq!(pds.texts(&walt).await, ["once", "once"]);
 }
@@ -120,16 +120,16 @@ async fn an_existing_record_under_the_same_key_is_compared() {
     let (pds, proxy, walt, sky) = walt().await;
     let post = sky.plan(1, "mine").await.unwrap();
     let uri = id_of(&sky.send(&post).await.outcome);
-    // Its own record, though the server says that something is there.
+    // Our own record, though the server reports a conflict.
     let swap = || Reply::new(400, r#"{"error":"InvalidSwap","message":"Record was at bafy"}"#);
     proxy.next_post(Behaviour::Answer(swap()));
     assert_eq!(id_of(&sky.send(&post).await.outcome), uri);
-    // That it can't be read then leaves a doubt.
+    // If the record can't be read, the outcome is unknown.
     proxy.next_post(Behaviour::Answer(swap()));
     proxy.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(Reply::new(502, "")));
     let outcome = sky.send(&post).await.outcome;
     assert!(matches!(outcome, Outcome::Unknown { .. }), "{outcome:?}");
-    // Another program's record in its place is no post of ours.
+    // Another program's record under the same key is not our post.
     let key = uri.rsplit('/').next().unwrap();
     let other =
         json!({ "$type": "app.bsky.feed.post", "text": "theirs", "createdAt": "2026-11-20T12:00:00Z" });
@@ -161,12 +161,12 @@ async fn a_post_is_found_by_its_key_and_deleted() {
         sky.bluesky.delete(&post, &sky.session).await.expect("gone already is as good");
     }
     assert!(pds.posts(&walt).await.is_empty());
-    // One that was assumed to be there is where its key says.
+    // A post that was assumed to exist is where its key says.
     let (post, outcome) = sky.post(2, "assumed").await;
     id_of(&outcome);
     sky.bluesky.delete(&Post { remote_id: None, ..post }, &sky.session).await.unwrap();
     assert!(pds.posts(&walt).await.is_empty());
-    // Another account's is not ours to delete.
+    // Another account's post is not ours to delete.
     let uri = Some("at://did:plc:aaaaaaaaaaaaaaaaaaaaaaaa/app.bsky.feed.post/3m5zzzzzzzz22".to_owned());
     let setback =
         sky.bluesky.delete(&Post { remote_id: uri, ..sky.plan(3, "x").await.unwrap() }, &sky.session).await;
@@ -248,7 +248,7 @@ async fn a_clock_that_was_ahead_hides_no_posts() {
         let sight = sky.bluesky.probe(post, &sky.session).await;
         let Ok(ProbeResult::Candidates { seen, .. }) = &sight else { panic!("{sight:?}") };
         assert_eq!(seen.iter().map(|seen| &*seen.text).collect::<Vec<_>>(), [text]);
-        // Sent once more it is the same record.
+        // Sent once more, it is the same record.
         id_of(&sky.send(post).await.outcome);
     }
     let since = sky.bluesky.timeline_since(now - chrono::TimeDelta::minutes(1), &sky.session).await.unwrap();

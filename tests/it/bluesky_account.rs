@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::support::fake_server::{Behaviour, Reply};
 use crate::support::pds::{BlueskyFixture, Pds, PdsAccount, PdsProxy};
 
-/// The smallest picture that a PNG can be: one pixel.
+/// The smallest possible PNG: one pixel.
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01\0\0\0\x01\x08\x06\0\0\0\x1f\x15\xc4\x89\0\0\0\nIDATx\x9cc\0\x01\0\0\x05\0\x01\r\n-\xb4\0\0\0\0IEND\xaeB`\x82";
 
 async fn walt() -> (&'static Pds, PdsProxy, PdsAccount, BlueskyFixture) {
@@ -68,7 +68,7 @@ async fn an_unexpected_account_is_refused() {
         walt.handle
     );
     assert_eq!((setback.why.cause, setback.to_string()), (Cause::Account, said));
-    // A new handle is learnt where it is expected.
+    // A new handle is picked up where it is expected.
     let handle = format!("new-{}", walt.handle.replace("walt-", ""));
     pds.rename(&walt, &handle).await;
     let Ok(Some(Account { handle: found, .. })) = expecting(&handle).prepare(&sky.session).await else {
@@ -117,7 +117,7 @@ async fn profile_fields_written_by_others_are_kept() {
     expected["labels"]["values"].as_array_mut().unwrap().push(json!({ "val": "bot" }));
     assert_eq!(pds.profile(&walt).await.unwrap()["value"], expected);
 
-    // And what another program writes in between is not written over.
+    // Concurrent writes by another program are not overwritten either.
     let read = pds.profile(&walt).await.unwrap();
     let theirs = json!({ "$type": "app.bsky.actor.profile", "displayName": "theirs" });
     pds.write_profile(&walt, &theirs).await;

@@ -1,5 +1,5 @@
-//! Errors and rate limits of a PDS, row by row: the answer, its diagnosis, and the state afterwards. A proxy gives the
-//! answers that the real PDS can't be made to give.
+//! Errors and rate limits of a PDS, row by row: the answer, its diagnosis, and the resulting state. A proxy
+//! gives the answers that the real PDS can't be made to give.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::{Clock as _, SystemClock};
@@ -55,7 +55,7 @@ async fn ambiguous_answers_are_unknown_until_a_probe_settles_them() {
             }
             sight => panic!("{behaviour:?}: {sight:?}"),
         }
-        // Whatever it was, the same once more is the post.
+        // Whatever happened, the retry is the post.
         let again = sky.send(&post).await.outcome;
         assert!(matches!(again, Outcome::Posted { .. }), "{behaviour:?}: {again:?}");
     }
@@ -63,7 +63,8 @@ async fn ambiguous_answers_are_unknown_until_a_probe_settles_them() {
     assert_eq!(posts.len(), 12, "each once");
 }
 
-/// Answers, what each means (cause, whether a new token may help, code), and silence where nothing is settled.
+/// Answers and what each means (cause, whether a new token may help, code), and timeouts where nothing is
+/// settled.
 fn clear_answers() -> Vec<(Reply, Cause, bool, &'static str)> {
     vec![
         (error(400, "ExpiredToken", "Token has expired"), Cause::SignIn, true, "bluesky-session-rejected"),
@@ -182,7 +183,7 @@ async fn rate_limits_are_honored() {
         "{:?}",
         sent.cooldowns
     );
-    // The last of a window is taken, and says that there are no more.
+    // The last request of a window succeeds and announces that none are left.
     proxy.next_post(Behaviour::StoreAndAnswer(limited(Reply::new(200, "{}"), "1", "3000;w=300")));
     let sent = sky.send(&post).await;
     assert!(sent.cooldowns.len() == 1 && sent.cooldowns[0].scope == LimitScope::App, "{:?}", sent.cooldowns);

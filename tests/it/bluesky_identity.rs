@@ -1,4 +1,4 @@
-//! From a handle to the server of its account, and what can go wrong on the way.
+//! From a handle to its account's server, and what can go wrong on the way.
 
 use std::sync::Arc;
 

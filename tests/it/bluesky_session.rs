@@ -1,4 +1,5 @@
-//! Sessions on a real PDS: they are refreshed, and opened anew only rarely. And bots whose password or account is gone.
+//! Sessions on a real PDS: they are refreshed, and opened anew only rarely. Also bots whose password or
+//! account is gone.
 
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ async fn an_expired_session_is_refreshed_without_a_login() {
         sky.renew().await.unwrap();
         assert_ne!(*sky.tokens(), old);
         assert!(matches!(sky.send(&post).await.outcome, Outcome::Posted { .. }), "{round}");
-        // That is no other account to the ledger.
+        // To the ledger it is the same account.
         assert_eq!(sky.bluesky.prepare(&sky.session).await, Ok(None));
     }
     assert_eq!((proxy.calls(LOGIN), proxy.calls(REFRESH)), (1, 3));
@@ -62,7 +63,7 @@ async fn only_a_dead_refresh_token_causes_a_new_login() {
     sky.renew().await.unwrap();
     assert_eq!(proxy.calls(LOGIN), 2);
     assert!(matches!(sky.post(1, "a").await.1, Outcome::Posted { .. }));
-    // Once more at once is too often, whatever the reason.
+    // Another login right away is refused as too frequent, whatever the reason.
     pds.forget(&walt).await;
     let setback = sky.renew().await.unwrap_err();
     assert_eq!((setback.why.cause, proxy.calls(LOGIN)), (Cause::Limits, 2), "{setback}");
@@ -116,7 +117,7 @@ async fn a_wrong_password_is_rejected() {
     let setback = bluesky.log_in(&walt.handle, &wrong).await.unwrap_err();
     assert_eq!((setback.why.cause, setback.answered), (Cause::SignIn, true));
     assert!(!format!("{setback:?}").contains("wron-gpas"), "{setback:?}");
-    // A server that wants a second factor wants it of the main password alone.
+    // A server that asks for a second factor asks for it with the main password only.
     let body =
         r#"{"error":"AuthFactorTokenRequired","message":"A sign in code has been sent to your email"}"#;
     proxy.next_at(&format!("/xrpc/{LOGIN}"), Behaviour::Answer(Reply::new(401, body)));
@@ -130,7 +131,7 @@ async fn a_wrong_password_is_rejected() {
     ] {
         assert!(setback.to_string().contains(part), "{part}: {setback}");
     }
-    // What the server echoes of the password is hidden.
+    // A password that the server echoes is redacted.
     let echo = format!(r#"{{"error":"AuthenticationRequired","message":"no {}"}}"#, walt.password);
     proxy.next_at(&format!("/xrpc/{LOGIN}"), Behaviour::Answer(Reply::new(401, echo)));
     let setback = bluesky.log_in(&walt.handle, &Secret::new(&*walt.password)).await.unwrap_err();
@@ -149,7 +150,7 @@ async fn a_taken_down_account_suspends_the_bot() {
         assert_eq!(code_of(&setback.why.reason), "bluesky-account-taken-down", "{setback}");
         assert!(setback.to_string().contains("(HTTP 401: Account has been taken down)"), "{setback}");
     }
-    // That its record is not shown is no proof that it is not there.
+    // A hidden record is no proof of absence.
     let post = sky.plan(1, "a").await.unwrap();
     let setback = sky.bluesky.probe(&post, &sky.session).await.unwrap_err();
     assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false), "{setback}");
@@ -182,7 +183,7 @@ async fn a_deactivated_account_suspends_the_bot() {
 async fn a_migrated_account_is_followed() {
     let (pds, proxy, walt, _, mut sky) = walt().await;
     let new = PdsProxy::before(pds).await;
-    // The old server knows the account no more, and says so in one of several ways.
+    // The old server no longer knows the account, and says so in one of several ways.
     proxy.moves_to(&new.url);
     let gone = [
         Reply::new(401, r#"{"error":"AccountDeactivated","message":"Account is deactivated"}"#),
@@ -194,13 +195,13 @@ async fn a_migrated_account_is_followed() {
         let setback = not_accepted(sky.send(&post).await.outcome);
         assert!(setback.token_rejected, "{setback:?}");
     }
-    // A redirect proves nothing of a post; the look that follows finds out.
+    // A redirect proves nothing about a post; the probe that follows does.
     let elsewhere = Reply::new(301, "").header("location", format!("{}/xrpc", new.url));
     proxy.next_post(Behaviour::Answer(elsewhere.clone()));
     assert!(matches!(sky.send(&post).await.outcome, Outcome::Unknown { .. }));
     proxy.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(elsewhere));
     assert!(sky.bluesky.probe(&post, &sky.session).await.unwrap_err().token_rejected);
-    // A probe, a deletion and a read of the timeline find out, too.
+    // A probe, a deletion and a timeline read notice the move, too.
     let gone = Reply::new(400, r#"{"error":"InvalidRequest","message":"Could not locate record"}"#);
     proxy.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(gone));
     assert!(sky.bluesky.probe(&post, &sky.session).await.unwrap_err().token_rejected);
@@ -210,13 +211,14 @@ async fn a_migrated_account_is_followed() {
     let gone = format!(r#"{{"error":"InvalidRequest","message":"Could not find repo: {}"}}"#, walt.did);
     proxy.next_at("/xrpc/com.atproto.repo.listRecords", Behaviour::Answer(Reply::new(400, gone)));
     assert!(sky.bluesky.timeline_since(post.planned_at, &sky.session).await.unwrap_err().token_rejected);
-    // The old one would renew the session all the same, as one may that does not say whether accounts are active.
+    // The old server would still refresh the session, as a server may that does not report whether accounts
+    // are active.
     sky.renew().await.unwrap();
     let Tokens::AppPassword { server, did, .. } = sky.tokens() else { panic!() };
     assert_eq!((server, did), (&new.url, &walt.did));
     assert!(matches!(sky.send(&post).await.outcome, Outcome::Posted { .. }));
     assert_eq!((proxy.calls(LOGIN), new.calls(LOGIN), proxy.calls(REFRESH)), (1, 1, 0));
-    // One that has not moved, and is only not there, is no reason to log in.
+    // An account that has not moved and is merely unreachable is no reason to log in.
     new.next_post(Behaviour::Answer(Reply::new(403, r#"{"error":"AccountNotFound"}"#)));
     let setback = not_accepted(sky.send(&post).await.outcome);
     assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false));

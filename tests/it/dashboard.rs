@@ -1,4 +1,5 @@
-//! The dashboard in a real browser: on a desktop, on a phone, in dark mode, with a keyboard alone, and without scripts.
+//! The dashboard in a real browser: on a desktop, on a phone, in dark mode, with the keyboard alone, and
+//! without scripts.
 
 mod acting;
 mod looking;
@@ -18,13 +19,13 @@ struct Visit {
     _daemon: Daemon,
 }
 
-/// A browser that has entered the dashboard of this flock.
+/// A browser that is signed in to this flock's dashboard.
 async fn visit(kind: Kind, flock: &str) -> Visit {
     let (folder, daemon) = start(flock);
     visit_folder(kind, folder, daemon).await
 }
 
-/// The same of a client that is not signed in.
+/// The same for a client that is not signed in.
 async fn strange_visit(kind: Kind, flock: &str) -> Visit {
     let (folder, daemon) = start(flock);
     Visit { browser: Chromium::start(kind).await, folder, _daemon: daemon }
@@ -38,7 +39,7 @@ fn start(flock: &str) -> (Folder, Daemon) {
     (folder, daemon)
 }
 
-/// The same of a flock that runs already.
+/// The same for a flock that is already running.
 async fn visit_folder(kind: Kind, folder: Folder, daemon: Daemon) -> Visit {
     let browser = Chromium::start(kind).await;
     browser.goto(&folder.key()).await;

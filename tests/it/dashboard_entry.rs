@@ -1,4 +1,5 @@
-//! Access to the dashboard: login links, passwords, cookies, tokens and headers, by requests that no page would send.
+//! Access to the dashboard: login links, passwords, cookies, tokens and headers, tested with requests that no
+//! page would send.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -64,7 +65,7 @@ impl DashboardFixture {
     }
 }
 
-/// The token of the first form.
+/// The CSRF token of the first form.
 fn token(page: &str) -> String {
     page.split("name=\"token\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }
@@ -73,7 +74,7 @@ fn token(page: &str) -> String {
 async fn a_login_link_works_once_and_signing_out_ends_access() {
     let dashboard = dashboard("");
     let link = dashboard.folder.key();
-    // Chats, mail servers and browsers that look at it do not use it up, and get nothing by it.
+    // Link previews by chats, mail servers and browsers do not use the link up, and gain nothing.
     for request in [dashboard.client.head(&link), dashboard.client.get(&link), dashboard.client.get(&link)] {
         let page = request.send().await.unwrap();
         let header = |name: &str| page.headers()[name].to_str().unwrap().to_owned();
@@ -89,7 +90,7 @@ async fn a_login_link_works_once_and_signing_out_ends_access() {
         }
         request.send().await.unwrap()
     };
-    // Nor can another site have a browser press its button.
+    // Another site can't have a browser press its button either.
     for elsewhere in [("origin", "https://evil.test"), ("sec-fetch-site", "cross-site")] {
         let refused = press(&[("origin", "null"), elsewhere]).await;
         assert_eq!((refused.status(), refused.headers().get(SET_COOKIE)), (StatusCode::FORBIDDEN, None));
@@ -204,7 +205,7 @@ async fn an_unknown_host_name_is_not_answered() {
             dashboard.client.get(dashboard.folder.url("/healthz")).header(HOST, host).send().await.unwrap();
         assert_eq!(answer.status(), status, "{host}");
     }
-    // Behind the proxy the cookie is for TLS only.
+    // Behind the proxy the cookie is marked `Secure`.
     let form = [("key", dashboard.folder.key().rsplit('=').next().unwrap().to_owned())];
     let press = dashboard.client.post(dashboard.folder.url("/enter")).form(&form);
     let answer = press.header(HOST, "birds.test").header(ORIGIN, "https://birds.test").send().await.unwrap();
@@ -234,7 +235,7 @@ async fn a_read_only_dashboard_changes_nothing() {
     assert!(!page.text().await.unwrap().contains("textarea"));
 }
 
-/// A password as `flockd password` would hash it, with less work.
+/// A password hash as `flockd password` makes it, with less work.
 fn hashed(password: &str) -> String {
     let params = argon2::Params::new(64, 1, 1, None).unwrap();
     let hasher = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
@@ -277,7 +278,7 @@ async fn a_password_signs_in_and_guessing_is_slow() {
         }
     }
     assert!(refused >= 190, "{refused}");
-    // Even the right one has to wait now, and a link does not.
+    // Even the right password has to wait now; a link does not.
     assert_eq!(attempt("correct horse battery").await.status(), StatusCode::TOO_MANY_REQUESTS);
     dashboard.enter().await;
     let log = dashboard.daemon.stop_and_read();
@@ -287,7 +288,7 @@ async fn a_password_signs_in_and_guessing_is_slow() {
     );
 }
 
-/// The form that a client sees before it signs in.
+/// The sign-in form as a client without a session gets it.
 async fn strangers_form(dashboard: &DashboardFixture) -> SignedIn {
     let locked = dashboard.get("/").await;
     let cookie = locked.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
@@ -309,7 +310,7 @@ async fn a_client_with_many_addresses_locks_no_other_out() {
         let row = format!("192.0.2.{from}");
         assert_eq!(attempt(&row, &format!("guess {from}"), "").await.status(), StatusCode::FORBIDDEN);
     }
-    // What they make up before the proxy's word does not give them more tries.
+    // Addresses that clients make up before the proxy's own entry do not give them more tries.
     let mut heard = 0;
     for from in 0..50 {
         let made_up = format!("203.0.113.{from}, 198.51.100.9");
@@ -319,7 +320,7 @@ async fn a_client_with_many_addresses_locks_no_other_out() {
     let entered = attempt("203.0.113.200", right, "").await;
     assert_eq!(entered.status(), StatusCode::OK);
 
-    // A browser that has entered before has tries of its own, also where the address has none left.
+    // A browser that has signed in before has its own tries, even where its address has none left.
     let cookies: Vec<_> =
         entered.headers().get_all(SET_COOKIE).iter().map(|it| it.to_str().unwrap()).collect();
     let known = cookies.iter().find(|it| it.contains("-device=")).unwrap().split(';').next().unwrap();
@@ -397,7 +398,7 @@ async fn event_streams_are_limited_and_closed_at_shutdown() {
         pages.push(answer);
     };
     assert_eq!((pages.len(), refused.status()), (64, StatusCode::SERVICE_UNAVAILABLE));
-    // There is still room for everybody else.
+    // There is still room for everyone else.
     assert_eq!(dashboard.get("/healthz").await.status(), StatusCode::OK);
     assert_eq!(dashboard.folder.run(&["post", "walt"]).code, 0);
     for page in &mut pages {

@@ -1,5 +1,6 @@
-//! The container: buildah builds its last stage with the program at hand, and podman runs it. Without these tools nothing is
-//! tested; `tests/run` installs them. `tests/run --full` builds the stage that compiles, too.
+//! The container: buildah builds its last stage with the program at hand, and podman runs it. Without these
+//! tools the tests pass without checking anything; `tests/run` installs them. `tests/run --full` also builds
+//! the compiling stage.
 
 use std::fs;
 use std::os::unix::fs::chown;
@@ -13,10 +14,10 @@ const USER: u32 = 10_001;
 const NAME: &str = "flockd-under-test";
 const IMAGE: &str = "localhost/flockd-under-test";
 
-/// How long it may take to come up: far longer than it does.
+/// How long startup may take: far longer than it does.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
 
-/// The options of `compose.yaml`, as far as podman without a network of its own has them.
+/// The options of `compose.yaml` that podman supports without a network of its own.
 const LOCKED_IN: [&str; 12] = [
     "--read-only",
     "--tmpfs",
@@ -32,7 +33,7 @@ const LOCKED_IN: [&str; 12] = [
     "nproc=4096:4096",
 ];
 
-/// Images and containers in a folder of their own. Dropping it ends the running container.
+/// Images and containers in a separate folder. Dropping it ends the running container.
 struct ContainerStore {
     folder: tempfile::TempDir,
 }
@@ -48,7 +49,7 @@ fn ok(said: &Output) -> String {
 }
 
 impl ContainerStore {
-    /// `None` where there is no buildah, or this user may not use it.
+    /// `None` without buildah, or if this user may not use it.
     fn new() -> Option<Self> {
         let is_there = Command::new("buildah").arg("--version").output().is_ok();
         let may = rustix::process::geteuid().is_root();
@@ -90,7 +91,7 @@ impl ContainerStore {
         podman.output().unwrap()
     }
 
-    /// Builds the last stage, from what `gather.sh` finds that this program needs.
+    /// Builds the last stage from what `gather.sh` finds that this program needs.
     fn build(&self) {
         let site = self.folder.path().join("site");
         fs::create_dir(&site).unwrap();
@@ -113,7 +114,7 @@ impl ContainerStore {
         ok(&build.output().unwrap());
     }
 
-    /// Starts a container over the flock in this folder, locked in as `compose.yaml` has it.
+    /// Starts a container on the flock in this folder, hardened as in `compose.yaml`.
     fn run(&self, flock: &Path) {
         let volume = format!("{}:/flock", flock.display());
         let format = format!("{LOG_FORMAT}=json");
@@ -209,7 +210,7 @@ fn compose_is_hardened_and_matches_the_image_and_the_unit() {
     assert!(unit.contains(&format!("TimeoutStopSec={stop}\n")), "{stop}");
 }
 
-/// All secrets that a service names, and the files that they are in.
+/// All secrets that a service names, and their files.
 fn secrets(text: &str) -> Vec<(String, Option<String>)> {
     let compose = &yaml_rust2::YamlLoader::load_from_str(text).unwrap()[0];
     let named = compose["services"]["flockd"]["secrets"].as_vec().cloned().unwrap_or_default();
@@ -230,7 +231,8 @@ fn compose_needs_no_secret_until_it_is_uncommented() {
     let uncommented = secrets(&uncommented);
     let one = ("x-consumer-secret".to_owned(), Some("../secrets/x-consumer-secret".to_owned()));
     assert_eq!(uncommented, [one.clone(), one]);
-    // Nothing else of this machine has to be there before: the image is built from the repository, the flock is made.
+    // Nothing else on this machine has to exist first: the image is built from the repository, the flock is
+    // created.
     let compose = &yaml_rust2::YamlLoader::load_from_str(&text).unwrap()[0];
     let flockd = compose["services"]["flockd"].as_hash().unwrap();
     for key in flockd.keys().filter_map(|key| key.as_str()) {

@@ -1,6 +1,7 @@
-//! The Debian package and its systemd unit. systemd itself checks the unit and rates its exposure. Then a throw-away copy of
-//! this machine is booted, in which the package is installed, runs, is reloaded, killed, stuck, upgraded and removed. Without
-//! systemd, or where no machine can be booted, only the package's contents are checked; `tests/run` installs what is needed.
+//! The Debian package and its systemd unit. systemd itself verifies the unit and rates its exposure. Then a
+//! throw-away copy of this machine boots, and there the package is installed, runs, is reloaded, killed,
+//! stuck, upgraded and removed. Without systemd, or where no machine can boot, only the package's contents
+//! are checked; `tests/run` installs what is needed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::process::{Command, Output};
 
 use crate::support::machine::installed;
 
-/// Prints the licenses in a package, where they are compressed.
+/// A shell command that prints the licenses in a package, which are compressed.
 const LICENSES: &str = "dpkg-deb --fsys-tarfile \"$1\" | tar --extract --to-stdout --wildcards '*/third-party-licenses.txt*' | gzip -dcf";
 
 fn root(path: &str) -> PathBuf {
@@ -21,7 +22,7 @@ fn ok(said: &Output) -> String {
     out.into_owned()
 }
 
-/// Makes the package with the program at hand.
+/// Builds the package with the program at hand.
 fn package(to: &Path) {
     let mut tools = Command::new(root("deploy/tools.sh"));
     let tools = ok(&tools.arg(installed("")).args(["cargo-deb", "cargo-about"]).output().unwrap());
@@ -31,7 +32,7 @@ fn package(to: &Path) {
     ok(&make.env("PATH", path).env("PROFILE", "dev").output().unwrap());
 }
 
-/// The licenses of the libraries are in the package.
+/// The package contains the licenses of the libraries.
 fn carries_licenses(package: &Path) {
     let licenses = ok(&Command::new("sh").args(["-c", LICENSES, "sh"]).arg(package).output().unwrap());
     let libraries = ["    sqlx 0.", "    ring 0.", "    reqwest-oauth1 0."];
@@ -40,7 +41,7 @@ fn carries_licenses(package: &Path) {
     }
 }
 
-/// The pages of the manual.
+/// The manual pages.
 fn manual() -> Vec<String> {
     let below = |folder: &str| {
         let files =
@@ -64,7 +65,7 @@ fn later(old: &Path, new: &Path) {
     ok(&Command::new("dpkg-deb").args(["-Zgzip", "-z1", "--build"]).args([&tree, new]).output().unwrap());
 }
 
-/// The output of the trial by its headings; `None` where no machine can be booted.
+/// The output of the trial by its headings; `None` where no machine can boot.
 fn trial(folder: &Path) -> Option<Vec<(String, String)>> {
     let may = rustix::process::geteuid().is_root();
     let is_there = Command::new("systemd-nspawn").arg("--version").output().is_ok();
@@ -111,7 +112,7 @@ fn the_package_installs_runs_upgrades_and_removes() {
     ] {
         assert!(held.lines().any(|line| line.ends_with(file)), "{file} is not in\n{held}");
     }
-    // The README leads to the manual, which lies beside it. Long texts are packed.
+    // The README links to the manual, which lies beside it. Long texts are compressed.
     for page in manual() {
         let path = format!("./usr/share/doc/flockd/{page}");
         let is_there =
@@ -136,7 +137,7 @@ fn the_package_installs_runs_upgrades_and_removes() {
     expect("installed", &["/var/lib/flockd/flock.db 600 flockd:flockd"]);
     expect("posting", &["reloaded: came often", "\nposted\n", "reload: 0", "often", "alive"]);
     let broken = "a broken configuration";
-    // The journal knows how grave a line is, by the sign before it, which it takes away.
+    // The journal takes each line's priority from its prefix, and strips that.
     expect(broken, &["grave: not reloaded"]);
     assert!(!step(broken).contains("grave: posted") && !step(broken).contains("<3>"), "{}", step(broken));
     expect(broken, &["not reloaded", "\nactive\n", "ActiveState=failed", "ExecMainStatus=2"]);
@@ -150,7 +151,7 @@ fn the_package_installs_runs_upgrades_and_removes() {
     assert!(!step("purged").contains("harbour.txt"), "{}", step("purged"));
 }
 
-/// The most exposure that is accepted, in tenths.
+/// The highest accepted exposure, in tenths.
 const EXPOSURE: &str = "11";
 
 /// Runs systemd-analyze on the installed unit with the built program; `None` without systemd.
@@ -174,7 +175,7 @@ fn analyze(verb: &[&str]) -> Option<Output> {
 #[test]
 fn systemd_verifies_the_unit() {
     let Some(said) = analyze(&["verify"]) else { return };
-    // It ends well also where it has complained.
+    // It exits with success even after a complaint.
     assert!(said.status.success() && said.stderr.is_empty(), "{}", String::from_utf8_lossy(&said.stderr));
 }
 

@@ -1,5 +1,5 @@
-//! The alert rules for Prometheus: Prometheus itself checks them, evaluates them on made-up numbers, and scrapes a running
-//! daemon. `tests/run` unpacks it.
+//! The alert rules for Prometheus: Prometheus itself checks them, evaluates them on made-up series, and
+//! scrapes a running daemon. `tests/run` installs it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,10 +12,10 @@ use crate::support::machine::Ports;
 use crate::support::machine::installed;
 use crate::support::program::Folder;
 
-/// How long Prometheus may take to start, scrape and look at its rules: far longer than it does.
+/// How long Prometheus may take to start, scrape and evaluate its rules: far longer than it does.
 const PATIENCE: Duration = crate::support::PATIENCE;
 
-/// One of the programs of Prometheus.
+/// One of Prometheus's programs.
 fn program(name: &str) -> PathBuf {
     let program = installed("prometheus").join("usr/bin").join(name);
     assert!(program.is_file(), "{} is not there: run tests/run once, which unpacks it", program.display());
@@ -41,7 +41,7 @@ fn the_rules_parse_and_fire_when_they_should() {
     promtool(&["test", "rules"], file.path());
 }
 
-/// A Prometheus that scrapes one daemon and knows the rules; dropped, it is ended.
+/// A Prometheus that scrapes one daemon and has loaded the rules; dropped, it is ended.
 struct Prometheus {
     child: Child,
     url: String,
@@ -67,7 +67,7 @@ impl Prometheus {
         Self { child, url: format!("http://{address}"), _folder: folder }
     }
 
-    /// What its API answers as soon as that is as wanted.
+    /// Its API's answer, once that is as wanted.
     async fn until(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         let asked = async {
@@ -95,7 +95,7 @@ impl Drop for Prometheus {
     }
 }
 
-/// The names of flockd's numbers in a text.
+/// The names of flockd's metrics in a text.
 fn names(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.filter(|word| word.starts_with("flockd_")).collect()
@@ -133,7 +133,7 @@ async fn prometheus_scrapes_every_metric_that_the_rules_use() {
     let rules = prometheus
         .until("/api/v1/rules", |answer| {
             let rules = answer["data"]["groups"][0]["rules"].as_array();
-            // Before the first scrape the daemon was not there.
+            // Before the first scrape the daemon did not exist.
             let is_well = |rule: &Value| rule["health"] == "ok" && rule["state"] == "inactive";
             rules.is_some_and(|rules| rules.len() > 10 && rules.iter().all(is_well))
         })

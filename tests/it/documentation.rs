@@ -1,4 +1,4 @@
-//! The README and the manual in `docs`: links lead somewhere, messages exist, and the landing page stays short.
+//! The README and the manual in `docs`: links resolve, messages exist, and the landing page stays short.
 //! `program_check` tests `flock.toml.example`, and `faults` the table of faults.
 
 use std::collections::BTreeSet;
@@ -47,7 +47,7 @@ fn every_page_can_be_reached_from_the_readme() {
     assert!(lost.is_empty(), "no page leads to {lost:#?}");
 }
 
-/// The architecture leads into the source.
+/// The architecture page links into the source.
 #[test]
 fn the_architecture_names_files_that_exist() {
     let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
@@ -65,8 +65,8 @@ fn the_readme_is_a_landing_page() {
     assert!(lines <= LANDING_PAGE, "{lines} lines, {LANDING_PAGE} is the most: move details to docs/");
 }
 
-/// Every message that the manual explains exists: its longest piece without a
-/// placeholder is looked for in the source.
+/// Every message that the manual explains exists: its longest piece without a placeholder is searched for in
+/// the source.
 #[test]
 fn the_manual_explains_messages_that_exist() {
     let page = fs::read_to_string(root().join("docs/messages.md")).unwrap();
@@ -90,7 +90,7 @@ fn the_manual_explains_messages_that_exist() {
 /// People filter logs by these names.
 #[test]
 fn the_manual_has_the_name_of_every_event() {
-    // Nothing is logged each time that the loop went round.
+    // Turns of the loop are not logged.
     const UNLOGGED: &[&str] = &["loop-ran"];
     let page = fs::read_to_string(root().join("docs/operating.md")).unwrap();
     let table = page.split("| about | `event` |").nth(1).unwrap().split("\n\n").next().unwrap();
@@ -116,14 +116,14 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     below.filter(|path| path.extension().is_some_and(|end| end == ending)).collect()
 }
 
-/// Where the links of a page in Markdown lead, pictures included; code is left out.
+/// The targets of a Markdown page's links, pictures included; code is left out.
 fn links_of(text: &str) -> impl Iterator<Item = &str> {
     let prose = text.split("```").step_by(2);
     prose.flat_map(|prose| prose.split("](").skip(1)).filter_map(|rest| rest.split(')').next())
 }
 
-/// The anchors that a page's headings have on the web: lower case, hyphens for spaces, and nothing else but letters and
-/// digits.
+/// The anchors of a page's headings on the web: lower case, hyphens for spaces, and otherwise only letters
+/// and digits.
 fn anchors_of(page: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(page).unwrap();
     let prose: String = text.split("```").step_by(2).collect();

@@ -22,7 +22,7 @@ fn on(name: &str, schedule: &str) -> Bot {
     Bot { schedule: cron(schedule), ..bot(name) }
 }
 
-/// Gives bots tokens of their own that all belong to this account.
+/// Gives bots separate tokens that all belong to this account.
 fn all_are(fixture: &EngineFixture, bots: &[&str], handle: &str) {
     for bot in bots {
         fixture.net(bot).gives(tokens(bot));
@@ -30,7 +30,7 @@ fn all_are(fixture: &EngineFixture, bots: &[&str], handle: &str) {
     }
 }
 
-/// An engine whose walt has posted three lines of five as `@bard`.
+/// An engine whose walt has posted three of five lines as `@bard`.
 async fn after_three_lines() -> EngineFixture {
     let mut fixture = EngineFixture::of([(bot("walt"), poem("w", 5))]).await;
     fixture.stop().await;
@@ -53,7 +53,7 @@ async fn goes_by(fixture: &mut EngineFixture, name: &str) {
 #[tokio::test]
 async fn a_bot_renamed_without_was_continues() {
     let mut fixture = after_three_lines().await;
-    // flockd was not started while it was called that.
+    // flockd did not run while the bot had this name.
     goes_by(&mut fixture, "whitman").await;
     goes_by(&mut fixture, "bard").await;
     fixture.pass(minutes(9)).await;
@@ -79,7 +79,7 @@ async fn a_poem_that_begins_again_uses_all_its_lines() {
     assert_eq!(fixture.net("whitman").texts(), ["w4", "w5", "w1", "w2", "w3", "w4", "w5", "w1"]);
 }
 
-/// The account is not known when the line is chosen, nor when it is planned.
+/// The account is unknown both when the line is chosen and when the post is planned.
 #[tokio::test]
 async fn a_line_that_was_planned_before_the_account_was_known_is_not_repeated() {
     let mut fixture = after_three_lines().await;
@@ -97,7 +97,7 @@ async fn a_line_that_was_planned_before_the_account_was_known_is_not_repeated() 
     assert_eq!(fixture.net("whitman").texts(), ["w4", "w5"]);
 }
 
-/// Two bots at the same minute, with two pairs of tokens; whose they are is not known yet.
+/// Two bots at the same minute, with two pairs of tokens of one account, which is not known yet.
 #[tokio::test]
 async fn of_two_bots_with_one_account_the_later_stops_with_a_reason() {
     let flock = [(on("walt", "* * * * *"), poem("w", 9)), (on("emily", "* * * * *"), poem("w", 9))];
@@ -122,11 +122,11 @@ async fn of_two_bots_with_one_account_the_later_stops_with_a_reason() {
     assert!(reason.to_string().contains(&format!("bot {first} posts as @bard")), "{reason}");
     let by_hand = fixture.post(later, Some("by hand")).await;
     assert!(!by_hand.done && by_hand.message.contains(first), "{by_hand:?}");
-    // Across a restart, and whichever comes first.
+    // Across a restart, and whichever is due first.
     fixture.restart().await;
     fixture.pass(minutes(1)).await;
     assert_eq!((fixture.net(first).sent().len(), fixture.net(later).sent().len()), (4, 0));
-    // When the first has left, the later one goes on where it was.
+    // Once the first is gone, the later one continues where it was.
     fixture.bots.retain(|bot| bot.name.as_str() == later);
     fixture.reload().await;
     fixture.pass(minutes(2)).await;
@@ -148,7 +148,7 @@ async fn a_bot_with_its_own_account_again_continues() {
     assert_eq!(fixture.net("emily").texts(), ["e1", "e2"]);
 }
 
-/// What was in doubt when the bot was stopped is still looked for.
+/// A post whose outcome was unknown when the bot stopped is still probed.
 #[tokio::test]
 async fn an_unknown_outcome_is_settled_whichever_bot_has_the_account() {
     let flock = [(on("walt", "* * * * *"), poem("w", 9)), (on("emily", "@yearly"), poem("e", 9))];

@@ -47,7 +47,7 @@ fn crowd(app: &Arc<App>) -> Vec<(Bot, String)> {
     (1..=CROWD).map(member).collect()
 }
 
-/// When each bot has sent.
+/// When each bot sent.
 fn sent(fixture: &EngineFixture) -> Vec<chrono::DateTime<chrono::Utc>> {
     let of = |n| fixture.net(&format!("b{n}")).sent().into_iter().map(|sent| sent.at);
     let mut sent: Vec<_> = (1..=CROWD).flat_map(of).collect();
@@ -111,7 +111,7 @@ async fn posts_with_links_use_the_budget_up_sooner() {
     let app = app(Duration::ZERO, budget);
     let fixture = EngineFixture::of([(member("walt", "*/10 * * * *", &app), poem)]).await;
     fixture.pass(minutes(55)).await;
-    // 0.200, and three times 0.015; another one would be 0.260.
+    // 0.200 and three times 0.015; a fourth would make 0.260.
     assert_eq!(fixture.net("walt").texts(), ["see example.com", "plain", "plainer", "plainest"]);
     let reason = fixture.last("walt").await.reason.unwrap();
     for part in ["0.245", "0.25 ", "0.015"] {

@@ -170,7 +170,7 @@ async fn daylight_saving_in_autumn_fires_a_fixed_hour_once_and_every_hour_each()
     assert_eq!(night(from, "30 * * * *").await, ["22:30", "23:30", "00:30", "01:30", "02:30", "03:30"]);
 }
 
-/// The clock is set, in Berlin, shortly before or in a night in which clocks are changed, or far from one.
+/// The clock is set in Berlin: shortly before or during a night with a clock change, or far from one.
 #[tokio::test]
 async fn random_clock_jumps_cause_no_burst_and_no_spinning_loop() {
     let jumps = [
@@ -192,7 +192,7 @@ async fn random_clock_jumps_cause_no_burst_and_no_spinning_loop() {
             let before = fixture.net("walt").sent().len();
             fixture.set_clock(at(to)).await;
             let posts = fixture.net("walt").sent().len() - before;
-            // The newest slot that was missed; and of every second the one that is due now.
+            // The newest missed slot; and for a schedule of every second, the one that is due now.
             assert!(posts <= 2, "{told}: {posts} at once");
             let (awake, sent) = (fixture.clock.lain_down(), fixture.net("walt").sent().len());
             fixture.pass(minutes(3)).await;
@@ -207,7 +207,7 @@ async fn random_clock_jumps_cause_no_burst_and_no_spinning_loop() {
     }
 }
 
-/// The clock was set ten years ahead, for a few seconds.
+/// The clock was ten years ahead for a few seconds.
 #[tokio::test]
 async fn a_last_slot_ahead_of_the_clock_is_reported_and_a_person_resets_it() {
     let fixture = EngineFixture::of([(every("* * * * *"), poem("w", 99))]).await;
@@ -236,7 +236,7 @@ async fn a_last_slot_ahead_of_the_clock_is_reported_and_a_person_resets_it() {
     texts.sort();
     texts.dedup();
     assert_eq!(texts.len(), sent + 2, "no line twice");
-    // Nothing but a reset goes back.
+    // Only a reset moves it back.
     assert!(!clock_was_ahead(
         &fixture.bots[0],
         fixture.standing("walt").await.last_slot,
@@ -245,7 +245,7 @@ async fn a_last_slot_ahead_of_the_clock_is_reported_and_a_person_resets_it() {
     ));
 }
 
-/// The clock was an hour ahead: what was posted for the slots of that hour is not posted again.
+/// The clock was an hour ahead: posts for that hour's slots are not posted again.
 #[tokio::test]
 async fn after_a_reset_slots_that_were_used_stay_used() {
     let fixture = EngineFixture::of([(every("*/10 * * * *"), poem("w", 99))]).await;
@@ -260,7 +260,7 @@ async fn after_a_reset_slots_that_were_used_stay_used() {
     assert_eq!(fixture.net("walt").sent().len(), 4);
 }
 
-/// A machine without a battery, whose clock is not set yet: a person must not reset what is right.
+/// A machine without a battery whose clock is not set yet: a person must not reset what is right.
 #[tokio::test]
 async fn a_clock_that_is_behind_resets_nothing() {
     let fixture = EngineFixture::of([(every("*/10 * * * *"), poem("w", 99))]).await;
@@ -273,7 +273,7 @@ async fn a_clock_that_is_behind_resets_nothing() {
     assert_eq!(fixture.history("walt").await, ["12:10:00 posted w1", "12:20:00 posted w2"]);
 }
 
-/// Rows from that clock neither silence a bot nor count for its hourly cap.
+/// Rows dated by that clock neither silence a bot nor count toward its hourly cap.
 #[tokio::test]
 async fn posts_dated_in_the_future_do_not_count_for_this_hour() {
     let mut walt = every("* * * * *");
@@ -289,7 +289,7 @@ async fn posts_dated_in_the_future_do_not_count_for_this_hour() {
     assert_eq!(fixture.net("walt").sent().len(), 10);
 }
 
-/// The newest row is the one that came last, and not the one with the latest id.
+/// The newest row is the one inserted last, not the one with the highest id.
 #[tokio::test]
 async fn ids_from_a_clock_that_was_ahead_hide_no_later_row() {
     let fixture =
@@ -318,7 +318,7 @@ async fn a_post_planned_by_a_clock_that_was_ahead_is_released() {
     assert_eq!(fixture.history("walt").await[1..], ["13:00:00 posted w1"], "its line is free again");
 }
 
-/// The clock was half an hour ahead when the network said Retry-After.
+/// The clock was half an hour ahead when the network sent Retry-After.
 #[tokio::test]
 async fn a_retry_after_from_a_clock_that_was_ahead_is_ignored() {
     let fixture = EngineFixture::of([(every("10 * * * *"), poem("w", 99))]).await;
@@ -332,7 +332,7 @@ async fn a_retry_after_from_a_clock_that_was_ahead_is_ignored() {
     assert_eq!(fixture.history("walt").await, ["12:10:00 posted w1"]);
 }
 
-/// Sent by a clock that was years ahead, and looked for by one that is right.
+/// Sent under a clock that was years ahead, and probed under a correct one.
 #[tokio::test]
 async fn an_unknown_outcome_from_a_clock_that_was_ahead_is_settled_at_once() {
     for (sight, sent) in [(like("found"), 1), (nothing(), 1)] {

@@ -1,4 +1,4 @@
-//! Commands of people: post now, settle.
+//! Commands: post now, settle, delete, skip.
 
 use flockd::flock::AtEnd;
 use flockd::flock::event::Event;
@@ -10,7 +10,7 @@ use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, cron, poem};
 use crate::support::network::{Next, posted, setback, unreachable};
 
-/// An engine for which nothing is due for a long time.
+/// An engine where nothing is due for a long time.
 async fn quiet(text: &str) -> EngineFixture {
     let mut walt = bot("walt");
     walt.schedule = cron("0 0 * * *");
@@ -63,7 +63,7 @@ async fn an_open_post_blocks_a_manual_post_and_is_named() {
         assert!(!answer.done && answer.message.contains(&open), "{answer:?}");
         assert!(!answer.message.contains("flockd settle"), "it settles by itself: {answer:?}");
     }
-    // The account may not be read here, so a person is asked.
+    // The account can't be read here, so a person is asked.
     fixture.pass(seconds(10)).await;
     assert_eq!(fixture.last("walt").await.cause, Some(Cause::Ask));
     assert!(fixture.post("walt", None).await.message.contains("flockd settle"));
@@ -257,7 +257,7 @@ async fn a_post_that_the_network_will_not_delete_stays_posted() {
     assert_eq!(fixture.last("walt").await.state, State::Posted);
 }
 
-/// Whether an answer names all of these, in this order.
+/// Whether an answer contains all of these, in this order.
 fn names(answer: &CommandResult, parts: &[&str]) -> bool {
     let places: Vec<_> = parts.iter().map(|part| answer.message.find(part)).collect();
     places.iter().all(Option::is_some) && places.is_sorted()
@@ -273,7 +273,7 @@ async fn a_skipped_slot_does_not_fire_and_the_next_does() {
     };
     let answer = skip(&fixture).await;
     assert!(answer.done && names(&answer, &["12:02:00 UTC", "12:03:00 UTC"]), "{answer:?}");
-    // Once more is the slot after it, also for a daemon that was started anew.
+    // The next skip takes the slot after it, even after the daemon restarts.
     fixture.restart().await;
     let answer = skip(&fixture).await;
     assert!(answer.done && names(&answer, &["12:03:00 UTC", "12:04:00 UTC"]), "{answer:?}");
@@ -299,7 +299,7 @@ async fn an_undone_skip_posts_once_in_its_slot() {
         assert!(ask(&fixture, CommandKind::Skip { bot: walt() }).await.done);
     }
     let slots = fixture.standing("walt").await.skipped;
-    // The last one, and one that is named; what is not skipped can't be undone.
+    // The last skip, and a named one; a slot that is not skipped can't be undone.
     let answer = ask(&fixture, CommandKind::UndoSkip { bot: walt(), slot: None }).await;
     assert!(answer.done && names(&answer, &["12:04:00 UTC"]), "{answer:?}");
     fixture.restart().await;
@@ -313,7 +313,7 @@ async fn an_undone_skip_posts_once_in_its_slot() {
         posted,
         ["12:01:00 posted w1", "12:02:00 posted w2", "12:04:00 posted w3", "12:05:00 posted w4"]
     );
-    // What has come and gone stays as it was.
+    // Past skips stay as they were.
     assert!(!ask(&fixture, CommandKind::UndoSkip { bot: walt(), slot: None }).await.done);
     assert!(!ask(&fixture, CommandKind::UndoSkip { bot: walt(), slot: Some(slots[1]) }).await.done);
     fixture.pass(minutes(1)).await;
@@ -327,7 +327,7 @@ async fn a_slot_is_skipped_during_its_delay_but_not_once_due() {
     walt.schedule = cron("0 * * * *");
     walt.jitter = std::time::Duration::from_secs(50 * 60);
     let fixture = EngineFixture::of([(walt, poem("w", 9))]).await;
-    // The slot of one o'clock is there, and posts some time in the hour.
+    // The slot of one o'clock is claimed, and posts some time in the hour.
     fixture.pass(minutes(61)).await;
     let before = fixture.history("walt").await;
     let id = fixture.ask(CommandKind::Skip { bot: "walt".to_owned() }).await;
@@ -339,7 +339,7 @@ async fn a_slot_is_skipped_during_its_delay_but_not_once_due() {
     assert_eq!(slots, posted + 1, "one was skipped, and no other: {before:?}");
 }
 
-/// By that clock it is recent for years.
+/// By that clock it stays recent for years.
 #[tokio::test]
 async fn a_command_dated_by_a_clock_that_was_ahead_is_not_executed() {
     let mut fixture = quiet("one\n").await;

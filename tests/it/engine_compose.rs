@@ -1,4 +1,4 @@
-//! Networks where a post is more than its text, and servers that set their own limit on its length.
+//! Networks where a post is more than its text, and servers with their own length limit.
 
 use std::collections::HashSet;
 
@@ -19,7 +19,7 @@ async fn composing() -> EngineFixture {
     fixture
 }
 
-/// What was sent in each attempt.
+/// What each attempt sent.
 fn records(fixture: &EngineFixture) -> Vec<String> {
     fixture.net("walt").sent().into_iter().map(|sent| sent.post.record.unwrap()).collect()
 }
@@ -67,7 +67,7 @@ async fn a_network_whose_outcomes_are_all_unknown_is_backed_off() {
     assert!(pauses[pauses.len() - 2] > 5 * pauses[1], "{pauses:?}");
 }
 
-/// A bot whose server has limits of its own, and its poem.
+/// A bot whose server has its own limits, and its poem.
 fn on_a_server(lines: &[&str]) -> (Bot, String) {
     (Bot { network: NetworkKind::Mastodon, ..bot("walt") }, lines.join("\n"))
 }

@@ -1,4 +1,4 @@
-//! What a preview shows is what is posted, and the lines that a person passes over.
+//! A preview shows what is then posted, and honors the lines that a person passes over.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::support::clock::{at, minutes};
 use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, poem};
 
-/// How many posts a preview shows here.
+/// How many posts each preview shows.
 const SHOWN: usize = 200;
 
 fn shuffled(name: &str) -> Bot {
@@ -48,7 +48,7 @@ fn pass(bot: &Bot, entry: String) -> CommandKind {
     CommandKind::Pass { bot: bot.name.to_string(), entry }
 }
 
-/// Compares what came with what was to come.
+/// Compares what was posted with what was previewed.
 #[track_caller]
 fn check(came: &[Post], coming: &[ComingPost]) {
     for (post, coming) in came.iter().zip(coming) {
@@ -62,7 +62,7 @@ fn in_zone(schedule: &str, zone: &str) -> Schedule {
     Schedule::parse(schedule, Zone::built_in(zone).unwrap()).unwrap()
 }
 
-/// What a person does between two previews. Each leaves the poem and the ledger in some other state.
+/// What a person does between two previews. Each action changes the poem or the ledger.
 async fn intervene(
     fixture: &mut EngineFixture,
     bot: &Bot,
@@ -81,7 +81,7 @@ async fn intervene(
         }
         2 => {
             let entry = coming.posts.choose(dice).unwrap().line.unwrap().1;
-            // It is refused if the line belongs to the next round only.
+            // It is refused if the line belongs to the next round.
             ask(fixture, pass(bot, entry.to_string())).await;
         }
         3 => assert!(ask(fixture, CommandKind::Skip { bot: name }).await.done),
@@ -98,7 +98,8 @@ async fn intervene(
     }
 }
 
-/// A month in which both zones change their clocks, with refrains, rounds, delays, and all that people do.
+/// A month in which both zones change their clocks, with refrains, rounds, jitter, and every action of a
+/// person.
 async fn a_month_runs_as_previewed(seed: u64) {
     let mut dice = StdRng::seed_from_u64(seed);
     let mut walt = shuffled("walt");
@@ -215,7 +216,7 @@ async fn a_passed_over_line_is_missing_from_its_round_and_the_order_stays() {
     fixture.restart().await;
     let after = previewed(&fixture, &walt).await;
     let texts = |posts: &[ComingPost]| posts.iter().map(|post| post.text.clone()).collect::<Vec<_>>();
-    // Six lines were left of this round.
+    // Six lines were left in this round.
     let mut expected = texts(&before.posts[..6]);
     expected.remove(2);
     assert_eq!(texts(&after.posts[..5]), expected);
@@ -245,7 +246,7 @@ async fn passing_over_is_undone_and_reports_mistakes() {
     fixture.restart().await;
     assert!(ask(&fixture, undo(&id(0))).await.done);
     assert_eq!(previewed(&fixture, &walt).await, before);
-    // Of a refrain one copy is passed over at a time.
+    // Only one copy of a refrain is passed over at a time.
     let holy = before.posts[1].line.unwrap().1.brief();
     for copies in [1, 0] {
         assert!(ask(&fixture, pass(&walt, holy.clone())).await.done);
@@ -254,12 +255,12 @@ async fn passing_over_is_undone_and_reports_mistakes() {
         assert_eq!(in_round.count(), copies);
     }
     assert!(!ask(&fixture, pass(&walt, holy)).await.done);
-    // The round is over: what comes next belongs to the next one, and can be passed over.
+    // The round is over: the next line belongs to the next round, and can be passed over.
     fixture.pass(minutes(1)).await;
     let coming = previewed(&fixture, &walt).await;
     assert_eq!(coming.posts[0].line.unwrap().0, 2);
     assert!(ask(&fixture, pass(&walt, coming.posts[0].line.unwrap().1.to_string())).await.done);
-    // "two" was the last to be posted, so it does not come at once.
+    // "two" was posted last, so it does not come next.
     assert_eq!(previewed(&fixture, &walt).await.posts[0].text, "Holy!");
 }
 

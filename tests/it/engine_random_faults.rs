@@ -1,6 +1,6 @@
 //! A flock with random faults, checked against the invariants.
 //!
-//! The seed decides what happens; how far the engine had come at a crash depends on the machine.
+//! The seed decides what happens; how far the engine gets before a crash depends on the machine.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -123,7 +123,7 @@ impl World {
         self.fixture.at_rest().await;
     }
 
-    /// A bot that is let go may be held again at once.
+    /// A released bot may be held again at once.
     async fn release_all(&mut self) {
         while let Some(name) = BOTS.iter().find(|name| self.fixture.net(name).held() > 0) {
             self.release(name).await;
@@ -137,7 +137,7 @@ impl World {
         self.fixture.start().await;
     }
 
-    /// Cuts the power while a request is out, if one can be.
+    /// Cuts the power during a request, if one is in flight.
     async fn crash_in_flight(&mut self, name: &str) {
         let arrived = self.rng.random();
         self.fixture.net(name).then(Next::Hold { arrived });
@@ -164,11 +164,11 @@ impl World {
     async fn post_by_hand(&mut self, name: &str) {
         let bot = name.to_owned();
         self.fixture.ask(CommandKind::Post { bot, text: None }).await;
-        // The network may hold it, so its answer is not waited for; by now it was looked at.
+        // The network may hold it, so the test does not wait for the answer; by now it was received.
         self.fixture.pass(seconds(31)).await;
     }
 
-    /// Pauses a bot, or ends its pause.
+    /// Pauses a bot, or resumes it.
     async fn pause(&mut self, name: &str) {
         let bot = name.to_owned();
         let resume = self.fixture.standing(name).await.paused.is_some();
@@ -177,7 +177,7 @@ impl World {
         self.fixture.pass(seconds(31)).await;
     }
 
-    /// Settles an unknown post by what is true.
+    /// Settles an unknown post according to the truth.
     async fn settle(&mut self, name: &str) {
         let rows = self.fixture.rows(name).await;
         let Some(unknown) = rows.iter().find(|row| row.state == State::Unknown) else { return };
@@ -226,7 +226,7 @@ impl World {
         }
     }
 
-    /// New posts follow one another no faster than their slots, however the clock is set.
+    /// New posts come no faster than their slots, however the clock is set.
     fn check_pace(&self, name: &str, told: &str) {
         let mut seen = HashSet::new();
         let sent = self.fixture.net(name).sent();
@@ -252,12 +252,12 @@ impl World {
         for name in BOTS {
             considered.push(self.fixture.standing(name).await.last_slot);
         }
-        // A clock that was set back has to come to where it was before anything is due again.
+        // A clock that was set back has to catch up before anything is due again.
         let caught_up = considered.into_iter().max().unwrap().max(self.fixture.now());
         self.fixture.set_clock(caught_up).await;
         self.fixture.pass(minutes(45)).await;
         for name in BOTS {
-            // Those that could not be probed when it was their time; all others have settled themselves.
+            // Posts that could not be probed in time; all others have settled themselves.
             let asks = |row: &&Post| row.state == State::Unknown && row.cause != Some(Cause::Ask);
             assert_eq!(
                 self.fixture.rows(name).await.iter().find(asks),

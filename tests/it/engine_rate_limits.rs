@@ -14,7 +14,7 @@ use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, cron, poem};
 use crate::support::network::{like, nothing, setback};
 
-/// How many times a bug or a clock tries.
+/// How many posts a bug or a clock attempts.
 const TRIES: usize = 200;
 
 fn busy() -> Bot {
@@ -36,7 +36,7 @@ async fn the_hourly_cap_limits_a_schedule_of_every_second_across_restarts() {
     }
     fixture.pass(seconds(59)).await;
     sent.push(fixture.net("walt").sent().len());
-    // The first twenty seconds, and the same again when an hour has passed.
+    // The first twenty seconds, and the same again an hour later.
     assert_eq!(sent, [20, 20, 20, 40]);
 }
 
@@ -46,7 +46,7 @@ async fn the_hourly_cap_holds_across_clock_jumps() {
     for _ in 0..TRIES {
         fixture.set_clock(fixture.now() + TimeDelta::hours(2)).await;
     }
-    // Each jump takes the thirty seconds in which the engine notices it: an hour and forty minutes in all.
+    // The engine notices each jump within thirty seconds: an hour and forty minutes in all.
     let rows = fixture.rows("walt").await;
     let sent = rows.iter().filter(|row| row.sent_at.is_some()).count();
     assert!((20..=40).contains(&sent), "{sent} in two hours, whatever the clock said");
@@ -54,8 +54,8 @@ async fn the_hourly_cap_holds_across_clock_jumps() {
     assert!(rows.iter().any(|row| (row.state, row.cause) == (State::Released, Some(Cause::Flood))));
 }
 
-/// The ledger forgets which slots were used, and a process notifies without end: each look at the bot finds the same
-/// slot due.
+/// The ledger forgets which slots were used, and a process notifies endlessly: each check of the bot finds
+/// the same slot due.
 #[tokio::test]
 async fn the_hourly_cap_contains_a_scheduling_bug() {
     let mut walt = busy();

@@ -1,4 +1,4 @@
-//! Ledgers that were restored from a backup after the flock had gone on.
+//! Ledgers that were restored from a backup after the flock had continued posting.
 
 use flockd::flock::account::TokenSources;
 use flockd::flock::event::Event;
@@ -20,7 +20,7 @@ fn hourly(name: &str) -> Bot {
     bot
 }
 
-/// What the account of a bot shows: everything that its network has accepted.
+/// What a bot's account shows: everything that its network accepted.
 fn account_of(fixture: &EngineFixture, name: &str) -> Vec<RemotePost> {
     let sent = fixture.net(name).sent();
     let arrived = sent.iter().zip(1..).filter(|(sent, _)| sent.arrived);
@@ -36,19 +36,19 @@ async fn command(fixture: &EngineFixture, what: CommandKind) -> CommandResult {
     fixture.answer(id).await
 }
 
-/// How often a text of walt's has reached the public.
+/// How often a text of walt's was published.
 fn times(fixture: &EngineFixture, text: &str) -> usize {
     let sent = fixture.net("walt").sent();
     sent.iter().filter(|sent| sent.arrived && sent.post.text.as_deref() == Some(text)).count()
 }
 
-/// The bot as one that has tokens: it needs no sign-in.
+/// Gives the bot tokens, so it needs no sign-in.
 fn signed_in(bot: Bot) -> Bot {
     let source = || SecretSource::Env("T".to_owned());
     Bot { tokens: Some(TokenSources { access_token: source(), access_token_secret: Some(source()) }), ..bot }
 }
 
-/// A bot that posted twice, was backed up, posted twice more, and was then restored from the backup.
+/// A bot that posted twice, was backed up, posted twice more, and was then restored.
 async fn put_back(walt: Bot, poem: &str) -> EngineFixture {
     let mut fixture = EngineFixture::of([(walt, poem)]).await;
     fixture.pass(hours(2)).await;
@@ -251,7 +251,7 @@ async fn a_line_that_was_assumed_to_be_posted_begins_no_round() {
     fixture.pass_until("2024-03-05T15:02:00Z").await;
     fixture.back_up().await;
     fixture.pass_until("2024-03-05T16:01:00Z").await;
-    // X is asked for what is younger than six minutes before the copy.
+    // X is queried from six minutes before the backup on.
     let mut account = account_of(&fixture, "walt");
     account.retain(|seen| seen.at >= at("2024-03-05T14:56:00Z"));
     assert_eq!(account.len(), 2);
@@ -304,7 +304,7 @@ async fn a_partly_readable_account_counts_as_unreadable() {
     assert_eq!(fixture.count(paused), 1);
 }
 
-/// A person asks what the account had before, as far as it shows that.
+/// A person imports what the account had before, as far as it is visible.
 #[tokio::test]
 async fn the_history_of_an_account_counts_as_far_as_it_is_shown() {
     let fixture = EngineFixture::of([(hourly("walt"), FIVE)]).await;
@@ -320,7 +320,7 @@ async fn the_history_of_an_account_counts_as_far_as_it_is_shown() {
     assert_eq!(fixture.net("walt").read_since(), [at("1970-01-01T00:00:00Z")], "from the beginning");
     fixture.pass(hours(5)).await;
     assert_eq!(fixture.net("walt").texts(), ["one", "two", "four", "five"]);
-    // What is older stands before what was posted since, and asking again finds nothing new.
+    // Older posts sort before what was posted since, and importing again finds nothing new.
     let rows = fixture.rows("walt").await;
     assert_eq!(rows.iter().find(|row| row.text.as_deref() == Some("three")).unwrap().slot, None);
     let again = command(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
@@ -333,7 +333,7 @@ async fn the_history_of_an_account_counts_as_far_as_it_is_shown() {
     assert_eq!(fixture.rows("walt").await.len(), rows.len());
 }
 
-/// On the account it looks like another of several equal lines, and would be sent again if that one had its id.
+/// On the account it looks like one of several equal lines, and would be resent if its id were taken.
 #[tokio::test]
 async fn importing_a_history_waits_for_an_unknown_outcome() {
     let fixture = EngineFixture::of([(hourly("walt"), "holy\nholy\n")]).await;
@@ -349,7 +349,7 @@ async fn importing_a_history_waits_for_an_unknown_outcome() {
     assert_eq!(fixture.rows("walt").await.len(), 1, "nothing has its id");
 }
 
-/// The clock was three hours ahead when the copy was made, and was set right before the copy was put back.
+/// The clock was three hours ahead during the backup, and was corrected before the restore.
 #[tokio::test]
 async fn a_backup_made_by_a_clock_that_was_ahead_hides_no_later_posts() {
     let mut fixture =
@@ -372,7 +372,7 @@ async fn a_backup_made_by_a_clock_that_was_ahead_hides_no_later_posts() {
     assert_eq!(fixture.net("walt").texts().last().unwrap(), "seven");
 }
 
-/// The account shows two lines in the spelling of its server, and one that may be a third.
+/// The account shows two lines in its server's spelling, and one that may be a third.
 #[tokio::test]
 async fn a_line_similar_to_a_post_is_not_repeated() {
     const POEM: &str =
@@ -396,7 +396,7 @@ async fn a_line_similar_to_a_post_is_not_repeated() {
             let pause = fixture.standing("walt").await.paused.expect("a person is asked");
             let why = pause.why.unwrap();
             assert!(why.contains("the third line"), "{why}");
-            // What is known is kept, whatever the person finds.
+            // Certain matches are kept, whatever the person finds.
             assert!(command(&fixture, CommandKind::Resume { bot: "walt".to_owned() }).await.done);
             fixture.pass(hours(72)).await;
             let mut texts = fixture.net("walt").texts();
@@ -408,7 +408,7 @@ async fn a_line_similar_to_a_post_is_not_repeated() {
     }
 }
 
-/// One whose spelling is the poem's is the line, and another that is like it is no doubt then.
+/// If a post has the poem's exact spelling, it is the line, and a similar one causes no doubt.
 #[tokio::test]
 async fn an_exact_match_settles_a_line() {
     let walt = Bot { schedule: cron("0 0 * * *"), ..bot("walt") };

@@ -1,4 +1,4 @@
-//! Reload: bots that stay go on as before, and bots that are removed finish their posts.
+//! Reload: bots that stay continue as before, and bots that are removed finish their posts.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, cron, poem};
 use crate::support::network::{Next, posted};
 
-/// Changes something about a bot that has nothing to do with its schedule.
+/// Changes something about a bot that does not affect its schedule.
 fn touch(bot: &mut Bot) {
     bot.max_late += Duration::from_secs(1);
 }
@@ -183,7 +183,7 @@ async fn a_thousand_reloads_leak_nothing() {
     assert!(nothing_was_missed(&fixture));
 }
 
-/// A bot that posts at six in the morning in Vancouver, by rules that put that city so many hours before UTC.
+/// A bot that posts at six in the morning in Vancouver, under rules with this offset from UTC.
 fn at_six(bot: &mut Bot, hours: i8) {
     let zone = Zone::new("America/Vancouver", TimeZone::fixed(jiff::tz::offset(-hours)));
     bot.schedule = Schedule::parse("0 6 * * *", zone).unwrap();

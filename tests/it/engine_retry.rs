@@ -1,4 +1,4 @@
-//! Retries and backoff: networks that say no, later, or not you.
+//! Retries and backoff: networks that refuse a post, defer it, or refuse the account.
 
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, State};
@@ -209,7 +209,7 @@ async fn a_network_that_refuses_everything_does_not_use_up_the_poem() {
     fixture.net("walt").forget_the_script();
     fixture.pass(minutes(1)).await;
     assert!(fixture.history("walt").await.iter().any(|line| line.ends_with("posted w3")));
-    // After a post a refusal is the text's own fault again.
+    // After a successful post, a rejection is blamed on the text again.
     fixture.net("walt").then(refused());
     fixture.pass(minutes(1)).await;
     assert_eq!(fixture.last("walt").await.state, State::Refused);
@@ -232,7 +232,7 @@ async fn a_hanging_network_delays_no_other() {
     }
 }
 
-/// A rejection in words that flockd does not know.
+/// A rejection that flockd does not recognize.
 fn unclear() -> Next {
     Outcome::Unclear(setback(Cause::App, None)).into()
 }

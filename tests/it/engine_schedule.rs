@@ -1,4 +1,4 @@
-//! The normal case: slots fire on time and once, and restarts change nothing.
+//! The normal case: slots fire once and on time, and restarts change nothing.
 
 use std::collections::HashSet;
 
@@ -49,7 +49,7 @@ async fn a_bot_sends_one_post_at_a_time_and_delays_no_other() {
     assert_eq!(fixture.net("emily").sent().len(), 10);
     fixture.net("walt").release(&posted("late"));
     fixture.at_rest().await;
-    // Eight slots went by meanwhile, and the newest of those that were missed fires.
+    // Eight slots passed meanwhile, and the newest missed one fires.
     assert_eq!(fixture.history("walt").await, ["12:01:00 posted w1", "12:10:00 posted w2"]);
     assert_eq!(fixture.standing("walt").await.missed, 8);
     assert_eq!(fixture.count(|event| matches!(event, Event::Missed { slots: 8, .. })), 1);
@@ -151,7 +151,7 @@ async fn a_simulated_day_takes_few_wakeups() {
     let before = fixture.clock.lain_down();
     fixture.pass(hours(24)).await;
     assert_eq!(fixture.net("walt").sent().len(), 24);
-    // A nap each half minute, and a few turns of the loop for each of 24 posts.
+    // One sleep each half minute, and a few turns of the loop for each of 24 posts.
     let naps = 24 * 60 * 2;
     let lain_down = fixture.clock.lain_down() - before;
     assert!((naps..naps + 24 * 4).contains(&lain_down), "{lain_down}");

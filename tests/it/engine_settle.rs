@@ -259,7 +259,7 @@ async fn the_probe_that_settles_a_post_is_charged_too() {
     }
 }
 
-/// The account shows a post that may be ours, changed by the network.
+/// The account shows a post that may be ours, altered by the network.
 fn doubtful(remote_id: &str) -> ProbeResult {
     let ProbeResult::Candidates { seen, cost, .. } = like(remote_id) else { unreachable!() };
     ProbeResult::Candidates { seen: Vec::new(), doubtful: seen, cost }

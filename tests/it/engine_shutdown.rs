@@ -1,4 +1,4 @@
-//! Graceful shutdown: posts in flight are finished and recorded. And a ledger that can't be written.
+//! Graceful shutdown: posts in flight are finished and recorded. Also a ledger that can't be written.
 
 use flockd::flock::event::Event;
 use flockd::flock::post::State;
@@ -134,7 +134,7 @@ async fn a_transition_already_recorded_blocks_nothing() {
     let fixture = EngineFixture::of([(bot("walt"), poem("w", 9))]).await;
     fixture.net("walt").then(Next::Hold { arrived: true });
     fixture.pass(minutes(1)).await;
-    // As if the commit had come through and only its answer had been lost.
+    // As if the commit had succeeded and only its answer had been lost.
     fixture.tamper("update post set state = 'posted', remote_id = '1'").await;
     fixture.net("walt").release(&posted("1"));
     fixture.pass(minutes(1)).await;

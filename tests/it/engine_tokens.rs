@@ -36,7 +36,7 @@ fn after(minutes: i64) -> DateTime<Utc> {
     begin() + TimeDelta::minutes(minutes)
 }
 
-/// The network says that the access token is not accepted.
+/// The network rejects the access token.
 fn stale() -> Rejection {
     Rejection { token_rejected: true, ..setback(Cause::SignIn, None) }
 }
@@ -306,7 +306,7 @@ async fn rekeying_during_a_renewal_loses_no_tokens() {
     let fixture = signed_in(5).await;
     let tell = fixture.net("walt").renews_when_told();
     fixture.pass(Duration::from_mins(10)).await;
-    // The claim has run out, as the answer takes longer than any should: then a new key may be made.
+    // The lease has expired, as the answer takes longer than any should: then rekeying is possible.
     fixture.clock.set(fixture.now() + TimeDelta::minutes(2));
     fixture.rekey().await;
     tell.send(Ok(tokens("new", after(500)))).unwrap();

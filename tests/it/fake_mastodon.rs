@@ -1,4 +1,4 @@
-//! The fake Mastodon itself: how it answers requests that no code of ours has made.
+//! The fake Mastodon itself: how it answers requests that flockd does not make.
 
 use chrono::TimeDelta;
 use reqwest::{Client, Method, RequestBuilder};

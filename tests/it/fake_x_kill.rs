@@ -18,9 +18,9 @@ fn is_alive(victim: &mut Child) -> bool {
     victim.try_wait().unwrap().is_none()
 }
 
-/// Waits for the end, and returns the signal that brought it.
+/// Waits for the end, and returns the signal that caused it.
 fn signal(victim: &mut Child) -> Option<i32> {
-    // Waiting would close its input, at which it ends by itself.
+    // `wait` would close its standard input, and then it ends by itself.
     let _open = victim.stdin.take();
     victim.wait().unwrap().signal()
 }
@@ -44,7 +44,7 @@ async fn each_kill_step_leaves_the_expected_state() {
         assert_eq!((seen.path.is_empty(), fake.posts().len()), (!read, stored), "{step:?}");
         assert_eq!(fake.killed(), [step]);
         if matches!(step, Step::BeforeStore | Step::BeforeAnswer) {
-            // Nothing more comes, though here it was another process that asked.
+            // Nothing more is sent, though here another process made the request.
             assert!(!sent.is_finished());
             continue;
         }
@@ -86,7 +86,7 @@ async fn only_the_counted_request_kills() {
         assert_eq!(signal(&mut victim), Some(9), "{step:?}");
     }
     assert_eq!(fake.killed(), Step::ALL);
-    // Any request can be the one.
+    // Any request can trigger the kill.
     let mut victim = victim();
     fake.kills_at("GET /2/users/", victim.id(), Step::BeforeAnswer, 1);
     let asked = tokio::spawn(async move { x.prepare(None).await });

@@ -1,5 +1,5 @@
-//! OAuth 1.0a of the fake X: no access without consent. The crate that signs for flockd signs these requests, too; the
-//! verifier of signatures has tests of its own.
+//! OAuth 1.0a on the fake X: no access without consent. The crate that signs for flockd signs these requests,
+//! too; the signature verifier has its own tests.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::support::{StillClock, answer, x_for};
 
 const CALLBACK: &str = "http://127.0.0.1:7881/callback";
 
-/// The parameters of a signature by the fake's clock.
+/// The parameters of a signature, by the fake's clock.
 fn now(fake: &FakeX) -> OAuthParameters<'static, DefaultSM> {
     OAuthParameters::new().timestamp(u64::try_from(fake.clock.now().timestamp()).unwrap())
 }
@@ -70,7 +70,7 @@ async fn me(fake: &FakeX, (token, secret): &(String, String), fields: &str) -> R
     signed(fake, (Method::GET, &path), Some((token, secret)), now(fake)).await
 }
 
-/// Signs in as the person at the browser, and returns the pair of tokens.
+/// Signs in as the person at the browser, and returns the token pair.
 async fn sign_in(fake: &FakeX) -> (String, String) {
     let request = begin(fake, CALLBACK).await;
     let back = click(&format!("{}/oauth/authorize?oauth_token={}", fake.url, request.0)).await;

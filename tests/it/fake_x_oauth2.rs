@@ -1,4 +1,4 @@
-//! OAuth 2.0 of the fake X: no access without consent.
+//! OAuth 2.0 on the fake X: no access without consent.
 
 use std::sync::Arc;
 

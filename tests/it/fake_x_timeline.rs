@@ -57,7 +57,7 @@ async fn the_newest_comes_first_with_id_and_text_alone() {
     let second = fake.posts_by_hand("walt_lines", "second", fake.clock.now() + TimeDelta::seconds(1));
     fake.posts_by_hand("emily_lines", "hers", fake.clock.now());
     let first = fake.posts()[0].clone();
-    // The time is in the id.
+    // The id contains the time.
     let ms = (second.id.parse::<i64>().unwrap() >> 22) + 1_288_834_974_657;
     assert_eq!(ms, second.at.timestamp_millis());
     let row = |id: &str, text: &str| json!({"id": id, "text": text, "edit_history_tweet_ids": [id]});
@@ -134,7 +134,7 @@ async fn the_query_filters_posts() {
     }
     let third = fake.posts()[2].id.clone();
     for (query, expected) in [
-        // By the second, and that second too.
+        // To the second, and including that second.
         ("?start_time=2026-11-20T11:59:00Z".to_owned(), "5 4"),
         ("?start_time=2026-11-20T11:59:00.900Z".to_owned(), "5 4"),
         ("?start_time=2026-11-20T12:59:01%2B01:00".to_owned(), "5"),

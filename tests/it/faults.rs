@@ -1,5 +1,5 @@
-//! What can go wrong with a post on X, each fault from end to end: the first post of a real daemon meets it. The table in
-//! `docs/faults.md` is the same list, so every row of it has its test.
+//! What can go wrong with a post on X, each fault end to end: the first post of a real daemon meets it. The
+//! table in `docs/faults.md` is the same list, so every row has its test.
 
 mod case;
 mod play;
@@ -14,7 +14,7 @@ use table::{AILMENTS, DOUBTS, LIMITS, REFUSALS, UNREACHABLE};
 /// All cases, in the order of the table.
 const ALL: [&[Case]; 5] = [UNREACHABLE, DOUBTS, LIMITS, AILMENTS, REFUSALS];
 
-/// Runs cases at the same time, each with a daemon and a fake X of its own.
+/// Runs cases at the same time, each with its own daemon and fake X.
 async fn play_all(cases: &'static [Case]) {
     let played = cases.iter().map(|case| tokio::spawn(play::play(case)));
     let broken: Vec<String> = join_all(played)

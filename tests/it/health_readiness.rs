@@ -141,7 +141,7 @@ async fn poem_counts_are_cached_until_something_changes() {
     same(3).await;
     let used = fixture.store.open(&ledger::of_slot("walt", "one", 1, 1)).await.unwrap();
     same(2).await;
-    // A line that is given back in the moment in which another is taken leaves the number as it is.
+    // If one line is freed at the moment another is taken, the count stays the same.
     let release = Move::Release(Why::new(Cause::Duplicate, "again"));
     fixture.store.advance(used.id, &release, fixture.clock.now()).await.unwrap();
     fixture.store.open(&ledger::of_slot("walt", "of another poem", 1, 2)).await.unwrap();

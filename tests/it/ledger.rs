@@ -1,4 +1,4 @@
-//! Values for tests of ledgers: instants, bots, lines, drafts, moves, accounts.
+//! Test data for ledgers: instants, bots, lines, drafts, moves, accounts.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,10 +9,10 @@ use flockd::flock::post::{Cause, Move, PostId, State, Why};
 use flockd::flock::{BotName, NetworkKind};
 use flockd::store::{Beginning, BotEntry, Command, CommandKind, Draft};
 
-/// Any instant would do; this one is easily told from 1970 in a message.
+/// An arbitrary instant, easily told apart from 1970 in a message.
 const EPOCH: i64 = 1_800_000_000;
 
-/// So many seconds into the story.
+/// This many seconds after it.
 pub(crate) fn at(seconds: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(EPOCH + seconds, 0).unwrap()
 }
@@ -25,14 +25,14 @@ pub(crate) fn entry(name: &str) -> BotEntry {
     BotEntry { name: bot(name), was: None, schedule: "0 * * * * UTC".to_owned() }
 }
 
-/// An entry of a bot that had another name before.
+/// An entry for a bot that had another name before.
 pub(crate) fn renamed(was: &str, name: &str) -> BotEntry {
     BotEntry { was: Some(bot(was)), ..entry(name) }
 }
 
-/// An id of its own, made so many seconds into the story.
+/// A unique id, generated that many seconds after the start.
 pub(crate) fn id_at(seconds: i64) -> PostId {
-    // Ids need only differ; the order within a second is the order of the calls.
+    // Ids only need to differ; within a second they sort in call order.
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let mut random = [0; 10];
     random[2..6].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
@@ -47,7 +47,7 @@ pub(crate) fn why(cause: Cause) -> Why {
     Why::new(cause, format!("because of {cause}"))
 }
 
-/// A post by hand that is sent at once.
+/// A manual post that is sent at once.
 pub(crate) fn by_hand(name: &str, text: &str, seconds: i64) -> Draft {
     Draft {
         id: id_at(seconds),
@@ -66,7 +66,7 @@ pub(crate) fn by_hand(name: &str, text: &str, seconds: i64) -> Draft {
     }
 }
 
-/// A post of a slot, with the first of equal lines, in a round.
+/// A post for a slot, with the first of equal lines, in a round.
 pub(crate) fn of_slot(name: &str, text: &str, round: u32, seconds: i64) -> Draft {
     Draft { slot: Some(at(seconds)), line: Some((round, line(text, 1))), ..by_hand(name, text, seconds) }
 }
@@ -106,7 +106,7 @@ pub(crate) fn every_move() -> Vec<Move> {
     ]
 }
 
-/// A look that settled nothing, and cost half a cent.
+/// A probe that settled nothing, and cost half a cent.
 pub(crate) fn look(counts: bool, retry_at: Option<i64>) -> Move {
     Move::Look { why: why(Cause::Silence), counts, retry_at: retry_at.map(at), cost: 5 }
 }
@@ -125,7 +125,7 @@ pub(crate) fn way_to(state: State) -> (Beginning, Vec<Move>) {
     }
 }
 
-/// An account on X with this id, and a handle like it.
+/// An account on X with this id, and a matching handle.
 pub(crate) fn account(id: &str) -> Account {
     Account {
         network: NetworkKind::X,

@@ -1,4 +1,4 @@
-//! All tests of the public interface, in one binary, because linking is what takes time.
+//! All tests of the public interface, in one binary, because linking dominates the build time.
 
 #![allow(clippy::unwrap_used, reason = "a helper that fails should fail its test on the spot")]
 #![allow(missing_docs, unreachable_pub, reason = "what helpers are for stands at the head of their files")]

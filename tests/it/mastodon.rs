@@ -17,10 +17,10 @@ use flockd::net::{Network as _, Sent, Session};
 use crate::support::fake_mastodon::{Behaviour, FakeMastodon, Reply, Software};
 use crate::support::{StillClock, post};
 
-/// When the clock stands still.
+/// The instant that the clock shows.
 const NOON: &str = "2026-11-20T12:00:00Z";
 
-/// A fake at noon, with walt's client and what it is handed.
+/// A fake at noon, with walt's client and session.
 struct MastodonFixture {
     fake: FakeMastodon,
     clock: Arc<StillClock>,
@@ -49,7 +49,7 @@ impl MastodonFixture {
     }
 }
 
-/// A post on its way, with this text; `number` tells posts apart.
+/// A post to send, with this text; `number` tells posts apart.
 fn status(number: u8, text: &str) -> Post {
     post(NetworkKind::Mastodon, number, text)
 }

@@ -17,13 +17,13 @@ use crate::support::fake_x::FakeX;
 use crate::support::pds::{BlueskyFixture, Pds, PdsProxy};
 use crate::support::{Signed, post, x_for};
 
-/// A network to be put on trial.
+/// A network under test.
 struct Trial {
     kind: NetworkKind,
     network: Arc<dyn Network>,
-    /// How many requests have reached it, where there is anything to reach.
+    /// How many requests have reached it, if it receives any.
     requests: Box<dyn Fn() -> usize>,
-    /// What it signs with, where it signs.
+    /// What it signs with, if it signs.
     tokens: Option<Tokens>,
     /// How many requests a post takes.
     per_post: usize,
@@ -57,7 +57,7 @@ async fn story(trial: Trial) {
     }
 }
 
-/// A network that can be looked at shows the post, in a look for it and among all that the account has posted.
+/// A network that can be probed shows the post, both in a probe for it and in the account's timeline.
 async fn found_again(network: &dyn Network, post: &Post, session: &Session, remote_id: &str) {
     let kind = post.network;
     assert!((1..=3).contains(&network.probe_delays().len()), "{kind}");
@@ -75,7 +75,7 @@ async fn found_again(network: &dyn Network, post: &Post, session: &Session, remo
                 last.remote_id == remote_id && network.same_text(post.text.as_deref().unwrap(), &last.text)
             );
         }
-        // Where the ledger is the post, one that it does not have is nowhere.
+        // Where the ledger is the post, a post missing from it exists nowhere.
         ProbeResult::Absent => assert!(matches!(kind, NetworkKind::Feed | NetworkKind::Paper), "{kind}"),
         ProbeResult::Unavailable(why) => panic!("{kind}: {why:?}"),
     }
@@ -111,7 +111,7 @@ async fn x() {
     assert_eq!(fake.texts("walt_lines"), ["one", "two", "three\nlines"]);
 }
 
-/// The status itself, and the question whether it is shown.
+/// The status itself, and the query whether it is visible.
 #[tokio::test]
 async fn mastodon_and_compatible_servers() {
     for software in Software::ALL {

@@ -51,7 +51,7 @@ fn init_makes_a_flock_that_runs_and_overwrites_nothing() {
     assert!(again.err.contains("flock.toml"), "what is in the way: {again:?}");
 }
 
-/// A command under a umask.
+/// A command under this umask.
 fn under(folder: &Folder, umask: &str, arguments: &str) -> std::process::Output {
     let script = format!("umask {umask}; exec {} {arguments}", env!("CARGO_BIN_EXE_flockd"));
     std::process::Command::new("sh").args(["-c", &script]).current_dir(folder.path(".")).output().unwrap()

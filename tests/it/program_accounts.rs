@@ -13,13 +13,13 @@ use crate::support::{answer, rfc5849};
 /// A bot on the feed.
 const ROBIN: &str = "[bots.robin]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"@yearly\"\n";
 
-/// A bot whose tokens stand in the configuration.
+/// A bot whose tokens are in the configuration.
 const GIVEN: &str = "[bots.given]\napp = \"x\"\naccount = \"given_lines\"\npoem = \"walt.txt\"\n\
                      schedule = \"@yearly\"\naccess_token = { file = \"token\" }\n\
                      access_token_secret = { file = \"token-secret\" }\n";
 
-/// A flock with bots of every kind: walt is signed in, given by its configuration, sylvia is not, and robin needs
-/// no account.
+/// A flock with bots of every kind: walt is signed in, `given` has its tokens in the configuration, sylvia is
+/// not signed in, and robin needs no account.
 fn all_kinds(fake: &FakeX) -> Folder {
     let folder = flock(&fake.url, OAUTH1, &[("walt", "@yearly"), ("sylvia", "@yearly")]);
     folder.configure(&format!("{GIVEN}{ROBIN}"));
@@ -30,7 +30,7 @@ fn all_kinds(fake: &FakeX) -> Folder {
     folder
 }
 
-/// The bot walt, signed in by tokens.
+/// The bot walt, signed in with tokens.
 fn walt(fake: &FakeX) -> Folder {
     let folder = flock(&fake.url, OAUTH1, &[("walt", "@yearly"), ("emily", "@yearly")]);
     folder.configure(ROBIN);
@@ -38,13 +38,13 @@ fn walt(fake: &FakeX) -> Folder {
     folder
 }
 
-/// Runs `whoami --json` with more arguments; whether all was well, and the rows.
+/// Runs `whoami --json` with more arguments; returns whether all was well, and the rows.
 fn whoami(folder: &Folder, more: &[&str]) -> (bool, Value) {
     let said = folder.run(&[&["whoami", "--json"], more].concat());
     (said.code == 0, serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}")))
 }
 
-/// Checks that it failed and that its error holds this.
+/// Checks that the command failed and that its error contains this.
 #[track_caller]
 fn fails(said: &CommandOutput, with: &str) {
     assert!(said.code == 1 && said.err.contains(with), "{with:?}: {said:?}");
@@ -144,7 +144,7 @@ async fn unenroll_revokes_and_forgets() {
     }
     fails(&folder.run(&["unenroll", "given"]), "flock.toml");
     assert_eq!(calls_since(&fake, before), [INVALIDATE], "there is nothing more to revoke");
-    // They are worthless at X too.
+    // At X they are worthless as well.
     let tokens = fake.account("walt_lines").credentials;
     let typed = json!({
         "access_token": tokens.access_token.expose(), "access_token_secret": tokens.access_token_secret.expose(),
@@ -224,7 +224,7 @@ async fn all_bots_are_queried_concurrently() {
     }
     let mut command = folder.command(&["whoami", "--refresh"]);
     let whoami = tokio::task::spawn_blocking(move || command.output().unwrap());
-    // The second one comes although the first has no answer yet.
+    // The second request arrives although the first has no answer yet.
     nth_request(&fake, "/2/users/me", before + 2).await;
     fake.let_go();
     fake.let_go();
@@ -245,7 +245,7 @@ async fn a_post_can_be_deleted_by_id_network_id_or_url() {
         assert_eq!(said.code, 0, "{said:?}");
         let post = posts_of(&folder, "walt").pop().unwrap();
         let name = post[["id", "remote_id", "url"][turn]].as_str().unwrap();
-        // With a daemon in the middle, and without one before and after.
+        // With a daemon in the second turn, and without one in the others.
         let daemon = (turn == 1).then(|| folder.start());
         fails(&folder.run(&["delete", "emily", name]), "emily");
         let said = folder.run(&["delete", "walt", name]);
@@ -299,7 +299,7 @@ async fn an_absent_post_counts_as_deleted_and_an_undeletable_one_does_not() {
     assert_eq!((said.code, renewals(&fake)), (0, 1), "the token had run out: {said:?}");
     assert!(fake.posts()[0].deleted);
 
-    // The other one is deleted at X itself.
+    // The other one is deleted on X itself.
     let remote = second["remote_id"].as_str().unwrap();
     let bearer = asked(&fake, &format!("/2/tweets/{}", first["remote_id"].as_str().unwrap())).pop().unwrap();
     let delete = reqwest::Client::new().delete(format!("{}/2/tweets/{remote}", fake.url));

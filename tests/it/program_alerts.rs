@@ -1,4 +1,4 @@
-//! Alerts of the real program, when a bot can't go on.
+//! Alerts of the real program when a bot can't continue.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,8 @@ use rustix::process::Signal;
 use crate::support::hook::Hook;
 use crate::support::program::{Daemon, Folder};
 
-/// Two bots with a line each, one of which uses it up at once; a webhook and a heartbeat at this URL, and a command.
+/// Two bots with a line each, one of which uses it at once; a webhook and a heartbeat at this URL, and a
+/// command.
 fn flock(url: &str) -> Folder {
     let alerts = format!(
         "[alerts]\ncommand = [\"bin/tell\"]\nurl = {{ file = \"webhook\" }}\nheartbeat = \"{url}/beat\"\n\
@@ -37,7 +38,8 @@ async fn alert(hook: &mut Hook) -> serde_json::Value {
     }
 }
 
-/// Waits until the command and the webhook have both received an alert: a daemon that stops earlier sends it again.
+/// Waits until the command and the webhook have both received an alert: a daemon that stops earlier resends
+/// it.
 fn delivered_by_both(daemon: &Daemon) {
     daemon.wait_for_events(&[("alert-delivered", "command"), ("alert-delivered", "webhook")]);
 }
@@ -102,7 +104,7 @@ fn status_fails_for_a_bot_that_is_not_signed_in() {
     assert_eq!(folder.status()["bots"][0]["needs_person"], true);
 }
 
-/// Variables that must not reach another program, each with a value to look for.
+/// Variables that must not reach another program, each with a recognizable value.
 const SECRETS: [&str; 7] = [
     "CREDENTIALS_DIRECTORY",
     "FLOCK_WEB_PASSWORD",
@@ -136,18 +138,19 @@ async fn the_command_sees_no_secret() {
     assert!(!heard.contains("sesame") && !heard.contains("FLOCK"), "{heard}");
 }
 
-/// The bit of a signal in a mask of `/proc/PID/status`, under this heading.
+/// The bit of a signal in a mask of `/proc/PID/status`, on this line.
 fn is_in(status: &str, mask: &str, signal: Signal) -> bool {
     let line = status.lines().find_map(|line| line.strip_prefix(mask)).unwrap_or_else(|| panic!("{status}"));
     u64::from_str_radix(line.trim(), 16).unwrap() >> (signal.as_raw() - 1) & 1 == 1
 }
 
-/// flockd turns a file limit (`ulimit -f`) into an error. Programs that it starts die by the signal, as they expect to.
+/// flockd turns a file size limit (`ulimit -f`) into an error. Programs that it starts die by the signal, as
+/// they expect to.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_alert_command_gets_default_signal_handling() {
     let mut hook = Hook::start().await;
     let folder = flock(&hook.url);
-    // Of `cat` itself: a shell that waits for its child blocks every signal for a moment.
+    // Taken from `cat` itself: a shell that waits for its child blocks every signal for a moment.
     folder.write("bin/tell", b"#!/bin/sh\nexec cat /proc/self/status > \"$(dirname \"$0\")/../heard\"\n");
     let daemon = folder.start();
     alert(&mut hook).await;
@@ -163,7 +166,8 @@ async fn the_alert_command_gets_default_signal_handling() {
     assert_eq!(daemon.stop(), 0);
 }
 
-/// The same with the limit itself: a program that a command starts dies when it exceeds the limit, and flockd goes on.
+/// The same with the limit itself: a program that a command starts dies when it exceeds the limit, and flockd
+/// continues.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_child_of_the_alert_command_dies_at_the_file_size_limit() {
     let mut hook = Hook::start().await;

@@ -1,5 +1,5 @@
-//! Backup and restore: a copy is taken while the real daemon posts, the flock goes on, and the copy takes the ledger's place,
-//! by hand or by `flockd restore`.
+//! Backup and restore: a backup is taken while the real daemon posts, the flock continues, and the backup
+//! replaces the ledger, by hand or with `flockd restore`.
 
 use std::collections::HashSet;
 use std::os::unix::fs::PermissionsExt;
@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use crate::support::fake_x::{CONSUMER, FakeX, Reply};
 use crate::support::program::{Daemon, Folder};
 
-/// A bot on the fake X and one on the feed, that post every second, with poems that last.
+/// A bot on the fake X and one on the feed, which post every second, with long poems.
 fn flock(fake: &FakeX) -> Folder {
     let account = fake.account("walt_lines");
     let tokens = &account.credentials;
@@ -84,7 +84,7 @@ async fn a_restored_backup_repeats_nothing() {
     assert_eq!(read["bot"], "walt", "{read}");
     fake.post(behind + 2).await;
     let (walt, robin) = (state(&folder, "walt").0, state(&folder, "robin"));
-    // It waits while a post is on its way.
+    // It waits while a post is in flight.
     assert!(["ok", "waiting"].contains(&walt.as_str()), "{walt}");
     assert_eq!(robin.0, "paused", "{robin:?}");
     assert!(robin.1.contains("flockd resume robin"), "{robin:?}");
@@ -167,7 +167,8 @@ async fn a_restored_bot_with_an_unreadable_account_waits_for_a_person() {
     daemon.stop();
 }
 
-/// A bot that was added after the copy was made is not in it; and a command opens the copy before the daemon does.
+/// A bot that was added after the backup is missing from it; and a command opens the backup before the daemon
+/// does.
 #[test]
 fn a_bot_missing_from_the_backup_is_reconciled_too() {
     let bot = |name: &str| {
@@ -252,7 +253,7 @@ fn a_backup_replaces_the_ledger_and_nothing_is_lost_or_repeated() {
     daemon.wait_for_event("posted");
     let in_use = folder.run(&["restore", "backup.db"]);
     assert_eq!(in_use.code, 1, "the daemon has it: {in_use:?}");
-    // Killed, so that what was posted last is in the log only.
+    // Killed, so that the latest posts are only in the WAL.
     daemon.kill();
     let before = posted_texts(&folder);
 
@@ -274,7 +275,7 @@ fn a_backup_replaces_the_ledger_and_nothing_is_lost_or_repeated() {
     assert_eq!((&paused["bot"], &paused["by_person"]), (&"robin".into(), &false.into()), "{paused}");
     daemon.stop();
 
-    // The way back: the ledger that was kept knows all that it knew.
+    // And back again: the ledger that was set aside still has everything.
     let back = folder.run(&["restore", "--yes", old.to_str().unwrap()]);
     assert_eq!(back.code, 0, "{back:?}");
     assert_eq!(posted_texts(&folder), before);

@@ -1,4 +1,4 @@
-//! The program on a real PDS: a bot from signing in to signing out, and what may go wrong.
+//! The program on a real PDS: a bot from signing in to signing out, and what can go wrong.
 
 use serde_json::json;
 
@@ -10,10 +10,10 @@ use crate::support::signing::{feed, poem, posts_of, state_of};
 const EVERY_SECOND: &str = "* * * * * *";
 const LOGIN: &str = "com.atproto.server.createSession";
 const REFRESH: &str = "com.atproto.server.refreshSession";
-/// Whose the session is, is asked of the profile, too.
+/// The profile is also read, to find out whose session it is.
 const GETS_OF_A_SIGN_IN: usize = 1;
 
-/// The texts of the account, in the order of the alphabet.
+/// The texts of the account, in alphabetical order.
 async fn texts(pds: &Pds, poet: &crate::support::pds::PdsAccount) -> Vec<String> {
     let mut texts = pds.texts(poet).await;
     texts.sort();
@@ -79,7 +79,7 @@ async fn a_daemon_refreshes_the_session_and_logs_in_only_when_it_is_dead() {
     assert_eq!(texts(pds, &walt).await, poem("walt"));
     assert!(posts_of(&folder, "walt").iter().all(|post| post["state"] == "posted"));
     assert_eq!(daemon.stop(), 0);
-    // What it kept serves the next one.
+    // The session that it stored serves the next daemon.
     folder.configure("");
     let said = folder.run(&["post", "walt", "one more"]);
     assert_eq!((said.code, proxy.calls(LOGIN)), (0, 2), "{said:?}");
@@ -132,7 +132,7 @@ async fn a_retry_answered_with_500_is_probed() {
     let pds = Pds::shared();
     let (proxy, walt, folder) = pds.settled("walt", EVERY_SECOND).await;
     let error = Reply::new(500, r#"{"error":"InternalServerError","message":"Internal Server Error"}"#);
-    // Lost, then taken with an error, as from a server that had it already.
+    // Lost, then accepted but answered with an error, as by a server that already had it.
     proxy.next_post(Behaviour::Close);
     proxy.next_post(Behaviour::StoreAndAnswer(error));
     let daemon = folder.start();
@@ -142,7 +142,7 @@ async fn a_retry_answered_with_500_is_probed() {
     assert_eq!(texts(pds, &walt).await, poem("walt"));
     let rows = posts_of(&folder, "walt");
     assert_eq!((&rows[0]["state"], &rows[0]["attempts"]), (&json!("posted"), &json!(2)), "{rows:?}");
-    // What was lost was looked for twice before it was sent again, and then found at the first look.
+    // The lost post was probed twice before it was resent, and then found by the first probe.
     assert_eq!(proxy.calls("com.atproto.repo.getRecord"), GETS_OF_A_SIGN_IN + 3);
     let keys = proxy.bodies("com.atproto.repo.putRecord");
     assert_eq!(
@@ -193,7 +193,7 @@ async fn a_flock_needs_no_app_for_bluesky() {
         proxy.url
     ));
     folder.write("walt.txt", b"a line");
-    // Without `account` it is asked who the bot is.
+    // Without `account` the server is asked who the bot is.
     let said = feed(
         folder.command(&["enroll", "walt", "--tokens", "-"]),
         &format!("@{}\n{}\n", walt.handle, walt.app_password),

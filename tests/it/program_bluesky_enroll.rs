@@ -1,4 +1,5 @@
-//! Signing in to Bluesky with the real program: at a terminal, which shows nothing that is typed, and by a pipe.
+//! Signing in to Bluesky with the real program: at a terminal, which does not echo the password, and through
+//! a pipe.
 
 use crate::support::pds::{Pds, PdsAccount, PdsProxy};
 use crate::support::program::Folder;
@@ -50,7 +51,7 @@ async fn the_main_password_needs_confirmation() {
     assert_eq!(proxy.calls(LOGIN), 0);
     nothing_stored(&folder);
 
-    // One who thinks better of it.
+    // A person who changes their mind.
     let mut terminal = at_the_prompt(&folder);
     terminal.line(&walt.password);
     terminal.wait_for(prompts::MAIN_PASSWORD);

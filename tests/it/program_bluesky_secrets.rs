@@ -1,5 +1,5 @@
-//! Secrets on Bluesky: after a full run at the highest log level, nothing that was written holds the password or a token of any
-//! session.
+//! Secrets on Bluesky: after a full run at the highest log level, no output or file contains the password or
+//! a token of any session.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,7 +10,7 @@ use crate::support::pds::{Pds, PdsProxy, enroll};
 use crate::support::program::{CommandOutput, Daemon, Folder};
 use crate::support::signing::feed;
 
-/// Everything that was said and written, and where.
+/// Everything that was printed and written, and where.
 #[derive(Default)]
 struct Written(Vec<(String, Vec<u8>)>);
 
@@ -28,7 +28,7 @@ impl Written {
     }
 }
 
-/// Every secret that went over the wire: passwords, and the tokens that requests showed.
+/// Every secret that was sent or received: passwords, and the tokens in requests.
 fn secrets(proxy: &PdsProxy) -> BTreeSet<String> {
     let shown = proxy
         .requests()
@@ -51,7 +51,7 @@ async fn no_secret_is_written_anywhere() {
     written.said("a wrong password", &feed(folder.command(&["enroll", "walt"]), "wron-gpas-swor-dddd"));
     written.said("the main password", &feed(folder.command(&["enroll", "walt"]), &walt.password));
     written.said("enroll", &enroll(&folder, "walt", &walt));
-    // A server that gives back what it was sent.
+    // A server that echoes what it was sent.
     let echo = secrets(&proxy).into_iter().collect::<Vec<_>>().join(" and ");
     let echo = |status: u16| {
         Behaviour::Answer(Reply::new(

@@ -1,5 +1,5 @@
-//! A mistake in flock.toml takes no command away: beside a daemon commands use the flock that it runs, and without one
-//! whatever could be read.
+//! A mistake in flock.toml disables no command: with a daemon, commands use the flock that it runs, and
+//! without one, whatever could be read.
 
 use serde_json::Value;
 
@@ -7,8 +7,8 @@ use crate::support::program::{CommandOutput, Folder};
 
 const BOT: &str = "network = \"feed\"\npoem = \"poem.txt\"\nschedule = \"@yearly\"\n";
 
-/// Lines that break the file: one that is no TOML, in a bot's table; a key that does not exist; an invalid value
-/// for the ledger; and a quote that is never closed, so that everything below it is lost.
+/// Lines that break the file: invalid TOML in a bot's table; an unknown key; an invalid value for the ledger;
+/// and an unclosed quote, which loses everything below it.
 const BREAKS: &[fn(&str) -> String] = &[
     |text| text.replace("[bots.emily]", "[bots.emily]\nthis is no TOML"),
     |text| text.replace("[bots.emily]", "[bots.emily]\nfrequency = 3"),

@@ -13,7 +13,7 @@ use crate::support::terminal::Terminal;
 const APPS: &str = "[apps.home]\nnetwork = \"mastodon\"\napi_url = \"https://example.social\"\n\
     [apps.x]\nnetwork = \"x\"\nclient_id = \"c\"\n";
 
-/// A bot on each of three networks with the same poem, and one more on Mastodon, whose poem has two lines of it.
+/// A bot on each of three networks with the same poem, and one more on Mastodon whose poem shares two lines.
 fn everywhere() -> Folder {
     let bot = |name: &str, home: &str, poem: &str| {
         format!("[bots.{name}]\n{home}\npoem = \"{poem}\"\nschedule = \"@daily\"\n")
@@ -31,7 +31,7 @@ fn everywhere() -> Folder {
     folder
 }
 
-/// What the ledger remembers of the bots' accounts.
+/// What the ledger knows about the bots' accounts.
 async fn remember(folder: &Folder, known: &[(&str, NetworkKind, Option<bool>, Option<u32>)]) {
     let database = format!("sqlite:{}", folder.path("flock.db").display());
     let ledger = Sqlite::open_as_owner(&database).await.unwrap();
@@ -43,7 +43,7 @@ async fn remember(folder: &Folder, known: &[(&str, NetworkKind, Option<bool>, Op
     ledger.close().await;
 }
 
-/// What is said of the poems and the accounts, in the order in which it is printed.
+/// The diagnostics for poems and accounts, in printed order.
 fn said(folder: &Folder) -> Vec<String> {
     let said = folder.run(&["check"]);
     assert_eq!(said.code, 0, "{said:?}");
@@ -51,19 +51,19 @@ fn said(folder: &Folder) -> Vec<String> {
     lines.filter(|line| !line.contains("`flockd enroll ")).map(str::to_owned).collect()
 }
 
-/// How a diagnostic begins (level, file, line, subject), and what else it names.
+/// How a diagnostic begins (level, file, line, subject), and what else it contains.
 type Told = (String, Vec<String>);
 
 fn passed_over(poem: &str, line: usize, bot: &str, length: usize, max: usize) -> Told {
     (format!("warning: {poem}:{line}: {bot} "), vec![length.to_string(), max.to_string()])
 }
 
-/// Two bots of one network that share lines.
+/// Two bots on one network that share lines.
 fn alike() -> Told {
     ("warning: flock.toml:15: bot sylvia: ".to_owned(), vec!["walt".to_owned(), "mastodon".to_owned()])
 }
 
-/// X's label for automated accounts can be set by a person only.
+/// Only a person can set X's label for automated accounts.
 fn label() -> Told {
     ("note: flock.toml:9: ".to_owned(), vec!["x.com".to_owned()])
 }
@@ -77,7 +77,7 @@ fn is_told(said: &[String], expected: &[Told]) {
     }
 }
 
-/// Mentions depend on the network: one text may mention an account on one network and none on another.
+/// Mentions depend on the network: a text may mention an account on one network and none on another.
 #[test]
 fn lines_that_mention_people_are_named_for_each_network() {
     let poem = "@_@ dizzy\nhi @walt\n.@kelp.example.org wrote\nmail me@example.org (this is none)\n";
@@ -126,7 +126,7 @@ async fn each_line_is_checked_against_the_limit_of_its_network_and_server() {
     let generous =
         [("walt", NetworkKind::Mastodon, None, Some(5_000)), ("sylvia", NetworkKind::X, None, Some(5_000))];
     remember(&folder, &generous).await;
-    // Sylvia's server is not known any more: what is remembered is of another.
+    // Sylvia's server is no longer known: what the ledger has is about another one.
     is_told(&said(&folder), &usual[1..]);
     let status = folder.status();
     let lines_of = |name: &str| {
@@ -176,7 +176,7 @@ fn a_feed_renamed_without_was_is_reported_and_was_fixes_it() {
     daemon.stop();
     let said = folder.run(&["check"]);
     assert!(said.out.contains("write `was = \"robin\"`"), "{said:?}");
-    // Also after the daemon has taken the new name up.
+    // Also after the daemon has adopted the new name.
     renamed("wren", "was = \"robin\"\n");
     assert_eq!(folder.run(&["post", "wren"]).code, 0);
     assert!(!folder.run(&["check"]).out.contains("was ="));
@@ -192,7 +192,7 @@ fn on_terminal(folder: &Folder, arguments: &[&str]) -> String {
     Terminal::run(command).ended().seen
 }
 
-/// Elsewhere nothing but file, line and message is printed, for editors and scripts.
+/// Elsewhere only file, line and message are printed, for editors and scripts.
 #[test]
 fn a_terminal_shows_the_line_that_is_wrong() {
     let bot = "[bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\n";
@@ -213,7 +213,7 @@ fn a_terminal_shows_the_line_that_is_wrong() {
     assert!(seen.contains("walt.txt:1:1\n  |\n1 | // 春は") && seen.contains("…\n  | ^^^^^^"), "{seen}");
 }
 
-/// Not even where flock.toml is given out as a poem.
+/// Not even if flock.toml itself is given as a poem.
 #[test]
 fn a_terminal_shows_no_secret() {
     let folder = Folder::with(

@@ -1,4 +1,4 @@
-//! `flockd doctor`: what is well and what is not, in time and on 80 columns.
+//! `flockd doctor`: what is healthy and what is not, in bounded time and on 80 columns.
 
 use std::net::TcpListener;
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -17,7 +17,7 @@ fn flock(more: &str) -> Folder {
     folder
 }
 
-/// The exit status, and all that was found: subject, verdict, message.
+/// The exit status, and all findings: subject, verdict, message.
 fn examined(folder: &Folder, arguments: &[&str]) -> (i32, Vec<(String, String, String)>) {
     let arguments = [&["doctor", "--json"], arguments].concat();
     let said = folder.run(&arguments);
@@ -60,7 +60,7 @@ fn a_healthy_flock_passes_with_and_without_a_daemon() {
     has(&examined(&folder, &["--offline"]).1, "daemon", "warning", "flockd run");
 }
 
-/// A start checks the structure only and can't notice this.
+/// A start checks only the structure and can't notice this.
 #[test]
 fn a_changed_byte_in_a_text_is_found() {
     let folder = flock("");
@@ -113,7 +113,7 @@ fn each_problem_is_named_with_its_remedy() {
     has(&findings, "network", "problem", "TLS: ");
     has(&findings, "files", "warning", "others can read");
     has(&findings, "configuration", "warning", "flockd check");
-    // Left out, none of the servers is asked.
+    // With this option no server is contacted.
     let (code, findings) = examined(&folder, &["--offline"]);
     assert_eq!(code, 0, "{findings:#?}");
     has(&findings, "network", "ok", "--offline");

@@ -30,12 +30,12 @@ use crate::support::program::{CommandOutput, Folder};
 use crate::support::rfc5849;
 use crate::support::terminal::{Ended, Terminal};
 
-/// What an app has in `flock.toml`, by the way in which its bots sign in.
+/// The app's keys in `flock.toml`, one set for each way in which its bots sign in.
 const OAUTH1: &str = "consumer_key = { env = \"KEY\" }\nconsumer_secret = { env = \"SECRET\" }\n";
 const PUBLIC: &str = "client_id = { env = \"CLIENT\" }\n";
 const CONFIDENTIAL: &str = "client_id = { env = \"CLIENT\" }\nclient_secret = { env = \"CLIENT_SECRET\" }\n";
 
-/// What a sign-in by OAuth 1.0a asks X from beginning to end, and one by OAuth 2.0.
+/// The requests of a complete sign-in to X, by OAuth 1.0a and by OAuth 2.0.
 const BY_OAUTH1: [&str; 4] =
     ["POST /oauth/request_token", "GET /oauth/authorize", "POST /oauth/access_token", "GET /2/users/me"];
 const BY_OAUTH2: [&str; 3] = ["GET /i/oauth2/authorize", "POST /2/oauth2/token", "GET /2/users/me"];
@@ -50,7 +50,7 @@ struct EnrollFixture {
 }
 
 impl EnrollFixture {
-    /// On a machine to which one is connected by ssh.
+    /// On a machine that the person uses over ssh.
     async fn new(keys: &str) -> Self {
         Self::beside(FakeX::start().await, keys)
     }
@@ -75,7 +75,7 @@ impl EnrollFixture {
         Self { fake, folder, port, _ports: ports }
     }
 
-    /// A command with the app's keys, on a machine without a screen.
+    /// A command with the app's keys, on a headless machine.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.folder.command(arguments);
         command.env("KEY", CONSUMER.0).env("SECRET", CONSUMER.1).env("NO_COLOR", "1");
@@ -94,7 +94,7 @@ impl EnrollFixture {
         terminal.word(&self.fake.url)
     }
 
-    /// Opens the page as the person at the browser, and returns where it would end.
+    /// Opens the page as the person at the browser, and returns the callback address without opening it.
     async fn click(&self, terminal: &mut Terminal) -> String {
         browser::click(&self.page(terminal)).await
     }
@@ -108,7 +108,7 @@ impl EnrollFixture {
         ended
     }
 
-    /// The end of a sign-in that failed; returns the screen.
+    /// The end of a failed sign-in; returns the screen.
     async fn failed(&self, terminal: Terminal) -> String {
         let ended = self.end(terminal);
         assert_eq!(ended.code, Some(1), "{ended:?}");
@@ -130,17 +130,17 @@ impl EnrollFixture {
         ended.seen
     }
 
-    /// Runs a command to its end, with this for its standard input.
+    /// Runs a command to its end, with this as its standard input.
     fn pipe(&self, arguments: &[&str], input: &str) -> CommandOutput {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        // It may end before it has read everything.
+        // It may exit before it has read everything.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         CommandOutput::from(child.wait_with_output().unwrap())
     }
 
-    /// What X was asked so far, without queries.
+    /// The requests to X so far, without queries.
     fn asked_of_x(&self) -> Vec<String> {
         let asked = |seen: &Request| {
             let path = seen.path.split('?').next().unwrap_or_default();
@@ -149,7 +149,7 @@ impl EnrollFixture {
         self.fake.requests().iter().map(asked).collect()
     }
 
-    /// The callback that X was told of first, if it was asked by OAuth 1.0a.
+    /// The callback that X was given first, if OAuth 1.0a was used.
     fn callback_told(&self) -> Option<String> {
         let asked = self.fake.requests().into_iter().find(|seen| seen.path == "/oauth/request_token")?;
         let header = rfc5849::header_parameters(asked.headers.get("authorization")?.to_str().ok()?).unwrap();
@@ -169,7 +169,7 @@ impl EnrollFixture {
         Sqlite::open_as_client(&database).await.unwrap().map(Arc::new)
     }
 
-    /// What is kept for a bot.
+    /// The stored tokens of a bot.
     async fn tokens(&self, bot: &str) -> Option<Tokens> {
         let ledger = self.ledger().await?;
         let vault = Vault::new(ledger.clone(), VaultKey::File(self.folder.path("flock.key")));
@@ -178,7 +178,7 @@ impl EnrollFixture {
         tokens
     }
 
-    /// All that is sealed.
+    /// Everything that is sealed.
     async fn envelopes(&self) -> Vec<(BotName, CredentialRow)> {
         let ledger = self.ledger().await.unwrap();
         let envelopes = ledger.credentials().await.unwrap();
@@ -186,7 +186,7 @@ impl EnrollFixture {
         envelopes
     }
 
-    /// No bot is signed in, nothing of it was kept, and no key was made.
+    /// No bot is signed in, no tokens were stored, and no key was made.
     async fn holds_nothing(&self) {
         if let Some(ledger) = self.ledger().await {
             assert!(ledger.credentials().await.unwrap().is_empty());
@@ -205,7 +205,7 @@ impl EnrollFixture {
         assert_eq!(walt["handle"], Value::Null);
     }
 
-    /// This bot is signed in as that account, with tokens that X takes and that only the vault can read.
+    /// This bot is signed in as that account, with tokens that X accepts and that only the vault can read.
     async fn holds(&self, bot: &str, handle: &str) {
         let row = self.whoami(bot);
         assert_eq!((&row["handle"], &row["problem"]), (&handle.into(), &Value::Null), "{row}");
@@ -223,14 +223,14 @@ impl EnrollFixture {
         assert_eq!((posted.handle, posted.text), (handle.to_owned(), text));
     }
 
-    /// The bytes of all that lies in the folder, apart from what was written by hand.
+    /// The bytes of every file in the folder, except those written by hand.
     fn written(&self) -> String {
         let files = ["flock.db", "flock.db-wal", "flock.key"];
         let bytes = files.iter().flat_map(|file| std::fs::read(self.folder.path(file)).unwrap_or_default());
         String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
     }
 
-    /// Where the browser comes back to, at the first, second or third port.
+    /// The callback address at the first, second or third port.
     fn address(&self, further: u16) -> String {
         format!("http://127.0.0.1:{}/callback", self.port + further)
     }
@@ -246,7 +246,7 @@ fn names_both(seen: &str) -> bool {
     seen.contains("@another_poet") && seen.contains("@walt_lines")
 }
 
-/// A program without a terminal: what it prints is read line by line, and lines are written to it.
+/// A program without a terminal: its output is read line by line, and lines are written to it.
 struct Piped(Child);
 
 impl Piped {
@@ -259,7 +259,7 @@ impl Piped {
         let out = self.0.stdout.as_mut().unwrap();
         let mut line = Vec::new();
         loop {
-            // Byte by byte, as what is read ahead would be lost.
+            // Byte by byte, as buffered input would be lost.
             let mut byte = [0];
             assert_eq!(out.read(&mut byte).unwrap(), 1, "ended without {start:?}");
             match byte[0] {
@@ -274,7 +274,7 @@ impl Piped {
         writeln!(self.0.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
-    /// The exit status, and what it has printed since.
+    /// The exit status, and the output since.
     fn end(mut self) -> CommandOutput {
         drop(self.0.stdin.take());
         let mut rest = String::new();

@@ -100,7 +100,7 @@ fn world_readable_files_are_reported_and_fixed() {
     }
 }
 
-/// Every command answers the limit on file size like a full disk, with an error and not with a signal.
+/// Every command treats the file size limit like a full disk: with an error, and not by dying of the signal.
 #[test]
 fn the_file_size_limit_causes_an_error() {
     let folder = flock();
@@ -127,7 +127,7 @@ fn the_file_size_limit_causes_an_error() {
     assert_eq!(code, Some(1), "{told}");
     let (code, told) = limited("0", "init there");
     assert!(code == Some(1) && told.contains("too large"), "{code:?}: {told}");
-    // With room for what is to be recorded it goes on.
+    // Once there is room for its records, it continues.
     let (code, told) = limited("20000", "post robin text");
     assert_eq!(code, Some(0), "{told}");
 }

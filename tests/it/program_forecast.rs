@@ -53,7 +53,7 @@ async fn check_shows_what_an_app_costs_and_when_its_budget_ends() {
     let date = |key: &str| runs_out[key].as_str().map(|day| day.parse::<NaiveDate>().unwrap());
     assert_eq!(date("money_per_month"), None);
     assert_eq!(date("posts_per_day"), before.succ_opt(), "tomorrow is the first whole day");
-    // One was posted, and one is the most: the next slot is one too many, or the second in a month that begins.
+    // One was posted, and one is the limit: the next slot is one too many, or the second in a new month.
     let end = date("posts_per_month").unwrap();
     assert!(end == before || Some(end) == before.succ_opt(), "{end}");
 
@@ -85,7 +85,7 @@ async fn check_shows_apps_in_a_table_of_their_own() {
     assert_eq!(lonely.json(&["check", "--json"])["apps"], json!([]));
 }
 
-/// A budget of a month ends on a day that a person can look up: worked out here slot by slot.
+/// A monthly budget ends on a day that a person can look up: computed here slot by slot.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_day_on_which_a_budget_ends_matches_the_slots() {
     let fake = FakeX::start().await;
@@ -102,6 +102,6 @@ async fn the_day_on_which_a_budget_ends_matches_the_slots() {
         posts += 2;
     }
     let end: NaiveDate = report["apps"][0]["runs_out"]["posts_per_month"].as_str().unwrap().parse().unwrap();
-    // The hour may change while the program is asked.
+    // The hour may change while the program runs.
     assert!((end - slot.date_naive()).num_days().abs() <= 1, "{end}, and not {slot}");
 }

@@ -23,7 +23,7 @@ fn get(folder: &Folder, path: &str) -> (u16, String) {
     })
 }
 
-/// The value of a number by its name and labels.
+/// The value of a metric by its name and labels.
 fn number(metrics: &str, series: &str) -> f64 {
     let line = metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {series} in {metrics}")).parse().unwrap()
@@ -122,7 +122,7 @@ fn another_flocks_daemon_is_not_taken_for_this_one() {
     assert_eq!(theirs.run(&["health"]).code, 0);
     let said = mine.run(&["health"]);
     assert!(said.code == 1 && said.err.contains("another flock"), "{said:?}");
-    // An address on the command line means the daemon that answers there.
+    // An address on the command line selects the daemon that answers there.
     let address = format!("127.0.0.1:{}", theirs.port);
     assert_eq!(mine.run(&["health", "--listen", &address]).code, 0);
     assert_eq!(daemon.stop(), 0);

@@ -22,7 +22,7 @@ fn run(folder: &Folder, arguments: &[&str]) -> CommandOutput {
     folder.run(&[arguments, &["--config", "my birds.toml"]].concat())
 }
 
-/// Each command in what was said names the file, and there is one at least.
+/// Each suggested command names the file, and there is at least one.
 #[track_caller]
 fn names_the_file(said: &str) {
     let (all, named) = (said.matches("`flockd ").count(), said.matches(NAMED).count());
@@ -32,12 +32,12 @@ fn names_the_file(said: &str) {
 #[test]
 fn every_command_names_the_file() {
     let folder = folder();
-    // Without a ledger, an error, a warning and a note below a row.
+    // Without a ledger: an error, a warning, and a note below a row.
     names_the_file(&run(&folder, &["status"]).out);
     names_the_file(&run(&folder, &["check"]).out);
     names_the_file(&run(&folder, &["dashboard"]).err);
     names_the_file(&run(&folder, &["pause", "sylvia"]).err);
-    // What the engine answers, here and by a daemon.
+    // The engine's answers, with and without a daemon.
     for verb in ["skip", "pause"] {
         names_the_file(&run(&folder, &[verb, "walt"]).out);
     }

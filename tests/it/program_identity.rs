@@ -1,4 +1,4 @@
-//! Whose an account is: equal ids on two servers, and two bots with a token each of one account.
+//! Whose an account is: equal ids on two servers, and two bots that each have a token of one account.
 
 use serde_json::{Value, json};
 
@@ -7,10 +7,10 @@ use crate::support::hook::Hook;
 use crate::support::program::{CommandOutput, Folder};
 use crate::support::signing::{feed, named, posts_of, state_of};
 
-/// What both bots have to say.
+/// The poem of both bots.
 const POEM: [&str; 3] = ["salt on the rail", "a gull without a clock", "the tide signs nothing"];
 
-/// A flock that tells a webhook, with an app for each of the servers.
+/// A flock that alerts a webhook, with an app for each of the servers.
 fn flock(hook: &Hook, servers: &[(&str, &FakeMastodon)], bots: &str) -> Folder {
     let apps = servers.iter().map(|(name, server)| {
         format!("[apps.{name}]\nnetwork = \"mastodon\"\napi_url = \"{}\"\npace = \"0s\"\n", server.url)
@@ -28,13 +28,13 @@ fn bot(name: &str, app: &str, schedule: &str) -> String {
     )
 }
 
-/// Signs a bot in with a token of this account, as a person makes it in the account's settings.
+/// Signs a bot in with a token of this account, as a person creates it in the account's settings.
 fn enroll(folder: &Folder, name: &str, server: &FakeMastodon, handle: &str) -> CommandOutput {
     let token = format!("{}\n", server.token_of(handle).expose());
     feed(folder.command(&["enroll", name, "--tokens", "-"]), &token)
 }
 
-/// Waits until so many statuses of this account are stored.
+/// Waits until this account has this many statuses.
 async fn said(server: &FakeMastodon, handle: &str, n: usize) -> Vec<String> {
     server.post(n).await;
     server.texts(handle)
@@ -54,7 +54,7 @@ async fn equal_ids_on_two_servers_are_two_accounts() {
         assert!(!said.out.contains(other) && !said.err.contains(other), "they share no history: {said:?}");
     }
     let daemon = folder.start();
-    // Each says the whole poem: what one has said is used up for neither.
+    // Each posts the whole poem: neither bot's lines count as used for the other.
     assert_eq!(said(&here, "walt", 3).await, POEM);
     assert_eq!(said(&there, "emily", 3).await, POEM);
     let mut exhausted: Vec<Value> = Vec::new();
@@ -85,7 +85,7 @@ async fn an_equal_id_on_another_server_does_not_hide_a_taken_account() {
     assert!(!refused.err.contains("walt"), "{refused:?}");
 }
 
-/// Both tokens stand in the configuration, so that no sign-in could notice whose they are.
+/// Both tokens are in the configuration, so no sign-in could notice whose they are.
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_bots_with_one_account_the_later_stops_and_alerts() {
     let server = FakeMastodon::start(Software::Mastodon).await;
@@ -125,14 +125,14 @@ async fn of_two_bots_with_one_account_the_later_stops_and_alerts() {
     let ready: Value = serde_json::from_str(&ready.text().await.unwrap()).unwrap();
     let trouble = named(&ready["troubles"], "about", "emily");
     assert_eq!((&trouble["state"], &trouble["code"]), (&"suspended".into(), &"account-taken".into()));
-    // Not by hand either, and not after a restart; nothing of it counts as said.
+    // Not manually and not after a restart; none of it counts as posted.
     let by_hand = folder.run(&["post", "emily"]);
     assert!(by_hand.code == 1 && by_hand.err.contains("walt"), "{by_hand:?}");
     assert_eq!(daemon.stop(), 0);
     let rows = posts_of(&folder, "emily");
     assert!(!rows.is_empty() && rows.iter().all(|row| row["state"] == "released"), "{rows:?}");
     assert_eq!(server.texts("bard"), POEM[..1]);
-    // With an account of her own she goes on.
+    // With her own account she continues.
     folder.write("emily-token", server.token_of("emily").expose().as_bytes());
     let daemon = folder.start();
     assert_eq!(server.post(2).await.handle, "emily");

@@ -1,5 +1,5 @@
-//! `flockd export` and `flockd import`: moving a flock, joining ledgers, an account's history, and the keys of another
-//! program.
+//! `flockd export` and `flockd import`: moving a flock, merging ledgers, an account's history, and the keys
+//! of another program.
 
 use std::io::Write as _;
 use std::process::Stdio;
@@ -45,7 +45,7 @@ fn a_flock_moves_and_repeats_nothing() {
     let daemon = old.start();
     daemon.wait_for_event("posted");
     daemon.wait_for_event("posted");
-    // Also while it runs, and as of one instant.
+    // It also works while the daemon runs, and is a snapshot of one instant.
     assert_eq!(old.run(&["export"]).code, 0);
     assert_eq!(daemon.stop(), 0);
     let new = robin(&poem(6));
@@ -111,7 +111,7 @@ fn an_invalid_import_names_the_line_and_changes_nothing() {
     assert_eq!(folder.code, 1, "{folder:?}");
     assert_eq!(new.run(&["import"]).code, 2, "there is nothing to import");
     assert_eq!(new.json(&["posts", "--json"]).as_array().unwrap().len(), 0);
-    // With --all it comes in all the same.
+    // With --all it is imported anyway.
     new.write("bad", export.replace("\"robin\"", "\"wren\"").as_bytes());
     let all = new.run(&["import", "bad", "--all"]);
     assert_eq!(all.code, 0, "{all:?}");
@@ -183,7 +183,7 @@ async fn lines_that_the_account_had_before_are_not_posted_again() {
     assert!(said.code == 0 && said.out.contains("4 posts"), "{said:?}");
     let lines = folder.json(&["posts", "--bot", "walt", "--json"]);
     assert_eq!(lines.as_array().unwrap().len(), 2, "those that are lines of its poem: {lines}");
-    // Beside a daemon, too, and again: nothing is new but what is no line.
+    // With a daemon, too, and again: nothing is new except what is not a line.
     let daemon = folder.start();
     let again = folder.run(&["import", "--history", "walt", "--yes"]);
     assert_eq!(again.code, 0, "{again:?}");
@@ -240,7 +240,7 @@ async fn keys_of_rainbow_mind_machine_sign_bots_in() {
     assert!(said.out.contains("--history"), "{said:?}");
     let posted = folder.run(&["post", "walt"]);
     assert_eq!(posted.code, 0, "{posted:?}");
-    // One that flock.toml does not know is shown as what to write there.
+    // A key for a bot that is not in flock.toml is shown as configuration to add.
     folder.write("keys/emily.json", of(&emily, "emily_lines").as_bytes());
     let said = folder.run(&["import", "--rainbow-mind-machine", "keys"]);
     assert_eq!(said.code, 1, "{said:?}");
@@ -255,14 +255,14 @@ async fn keys_of_rainbow_mind_machine_sign_bots_in() {
     for secret in fake.secrets() {
         assert!(!all.contains(&secret), "no secret is shown: {all}");
     }
-    // Which of two keys for one bot counts can't be told.
+    // With two keys for one bot, flockd can't tell which one counts.
     folder.write("keys/older.json", of(&walt, "Walt_Lines").as_bytes());
     let said = folder.run(&["import", "--rainbow-mind-machine", "keys"]);
     assert!(said.code == 1 && !said.out.contains("@walt_lines"), "{said:?}");
     for part in ["older.json", "song.json", "walt"] {
         assert!(said.err.contains(part), "{part}: {said:?}");
     }
-    // Files that are no keys are all named, and no bot is signed in.
+    // All files that are not keys are named, and no bot is signed in.
     folder.write("keys/broken.json", b"{");
     folder.write("keys/half.json", b"{\"oauth_token\": \"hush\"}");
     let said = folder.run(&["import", "--rainbow-mind-machine", "keys"]);
@@ -276,7 +276,8 @@ async fn keys_of_rainbow_mind_machine_sign_bots_in() {
     assert_eq!(none.code, 1, "{none:?}");
 }
 
-/// The clock of the old machine was years ahead for a moment: the new one says so everywhere, and a person resets it.
+/// The old machine's clock was years ahead for a moment: the new one reports that everywhere, and a person
+/// resets it.
 #[test]
 fn an_import_with_a_last_slot_ahead_of_the_clock_is_reported_and_reset() {
     let old = robin(&poem(500));

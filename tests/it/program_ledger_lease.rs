@@ -1,4 +1,4 @@
-//! Trouble with the files of the ledger, as a person meets it.
+//! Problems with the ledger's files, as a person meets them.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ use crate::support::program::{Daemon, Folder, events};
 
 /// How many daemons start at once.
 const RACERS: usize = 8;
-/// Far longer than a daemon takes to begin.
+/// Far longer than a daemon takes to start.
 const PATIENCE: Duration = crate::support::PATIENCE;
 
 /// Two bots that post every second.
@@ -31,7 +31,7 @@ fn posted(folder: &Folder) -> Vec<(String, String)> {
 #[test]
 fn of_daemons_racing_for_a_ledger_one_runs_and_the_others_name_it() {
     let folder = busy();
-    // First there is no ledger yet; then one whose holder was killed.
+    // First there is no ledger yet; then one whose owner was killed.
     for _ in 0..3 {
         let spawn = |_| Daemon::spawn(&mut folder.command(&["run", "--listen", "127.0.0.1:0"]));
         let racers: Vec<Daemon> = (0..RACERS).map(spawn).collect();
@@ -69,7 +69,8 @@ fn nothing_is_posted_once_the_ledger_is_gone_and_nothing_is_lost_when_it_is_back
     assert!(!names[gone..].contains(&"posted".to_owned()), "{names:?}");
     let told = names.iter().filter(|name| *name == "posted").count();
 
-    // The ledger itself is away, and what had been written last is in its log: nothing is made in their place.
+    // The ledger itself is gone, and the latest writes are in its WAL: no new files are created in their
+    // place.
     let refused = folder.run(&["run"]);
     assert!(refused.code == 1 && refused.err.contains("write-ahead log"), "{refused:?}");
     std::fs::rename(folder.path("away"), folder.path("flock.db")).unwrap();
@@ -81,14 +82,14 @@ fn nothing_is_posted_once_the_ledger_is_gone_and_nothing_is_lost_when_it_is_back
     assert!(posted.len() > told && posted.iter().collect::<HashSet<_>>().len() == posted.len(), "{posted:?}");
 }
 
-/// A ledger is made in steps, and SQLite tidies up after itself only when it is opened again: at none of them what is
-/// left may look like the ruins of something else.
+/// A ledger is created in steps, and SQLite cleans up only when it is opened again: at no step may the
+/// remains look like a damaged ledger.
 #[test]
 fn an_interrupted_ledger_creation_is_completed() {
     let step = |name: &'static str| {
         let folder = busy();
         let daemon = Daemon::spawn(&mut folder.command(&["run"]));
-        // The bell is hung last. Some files are there for a moment only, and may be missed.
+        // The notification socket is created last. Some files exist only for a moment, and may be missed.
         let end = Instant::now() + PATIENCE;
         while !folder.path(name).exists() && !folder.path("flock.db.bell").exists() {
             assert!(Instant::now() < end, "no {name} came");

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::support::fake_x::{CONSUMER, FakeX};
 use crate::support::program::{Daemon, Folder, LOG_FORMAT};
 
-/// What logs each request to a network, at the level `debug`.
+/// The target that logs each request to a network, at the level `debug`.
 const REQUESTS: &str = "flockd::net::http";
 
 /// A bot on the fake X that posts every second.
@@ -40,7 +40,7 @@ async fn a_log_line_names_its_bot_and_post_once() {
     }
     assert!(asked.contains("host=127.0.0.1 call=tweets") && asked.contains("flockd::net::http:"), "{asked}");
     daemon.stop();
-    // By hand there is no slot, and without a level for that no request.
+    // A manual post has no slot, and without the debug level no request is logged.
     let daemon = folder.start();
     assert_eq!(folder.run(&["post", "walt", "by hand"]).code, 0);
     let line = daemon.wait_for_event_with("posted", &["by hand"]);
@@ -59,7 +59,7 @@ async fn a_reload_changes_the_log_level() {
     let daemon = folder.start();
     daemon.wait_for(REQUESTS);
     with("level = \"warn\"");
-    // Nothing says so any more.
+    // At this level no log line reports it.
     let enough = fake.posts().len() + 2;
     let loud = folder.run(&["status", "--json"]);
     assert_eq!(loud.code, 0, "{loud:?}");
@@ -105,7 +105,7 @@ fn a_log_beside_the_configuration_does_not_feed_itself() {
         }
     };
     wait_for("posted: ");
-    // As a ledger's, an editor's and any other file's beside it.
+    // As the ledger, an editor or another program would change files beside the configuration.
     for n in 0..1_000 {
         folder.write(".flock.toml.swp", format!("{n}").as_bytes());
         folder.write("flock.db-wal.old", format!("{n}").as_bytes());

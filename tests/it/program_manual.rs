@@ -5,10 +5,10 @@ use std::process::{Command, Stdio};
 
 use crate::support::program::Folder;
 
-/// The verbs that `--help` names.
+/// The commands that `--help` lists.
 fn verbs(folder: &Folder) -> Vec<String> {
     let help = folder.run(&["--help"]).out;
-    // Every verb stands below the heading of its group, two columns in.
+    // Every command is indented by two columns, below the heading of its group.
     let listed = help.lines().skip_while(|line| !line.ends_with(':')).take_while(|line| *line != "Options:");
     listed
         .filter_map(|line| line.strip_prefix("  ").filter(|line| !line.starts_with(' ')))

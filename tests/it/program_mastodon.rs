@@ -14,7 +14,7 @@ use crate::support::program::{CommandOutput, Folder};
 use crate::support::signing::feed;
 use crate::support::terminal::{Ended, Terminal};
 
-/// A flock on a server of ours.
+/// A flock on one of our fake servers.
 struct MastodonFolder {
     fake: FakeMastodon,
     folder: Folder,
@@ -41,14 +41,14 @@ impl MastodonFolder {
         Self::with(software, "@yearly").await
     }
 
-    /// With this schedule of walt's.
+    /// With this schedule for walt.
     async fn with(software: Software, schedule: &str) -> Self {
         let fake = FakeMastodon::start(software).await;
         let folder = flock(&fake.url, schedule);
         Self { fake, folder }
     }
 
-    /// A command on a machine without a screen.
+    /// A command on a headless machine.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.folder.command(arguments);
         command.env("NO_COLOR", "1");
@@ -65,7 +65,7 @@ impl MastodonFolder {
         Terminal::run(self.command(&[&["enroll"], arguments].concat()))
     }
 
-    /// Signs walt in with a token that exists already.
+    /// Signs walt in with an existing token.
     fn bring_token(&self) {
         let token = self.fake.token_of("walt");
         let said = feed(self.command(&["enroll", "walt", "--tokens", "-"]), &format!("{}\n", token.expose()));
@@ -82,7 +82,7 @@ impl MastodonFolder {
         ended
     }
 
-    /// Walt is signed in, and posts with what the vault holds; no secret lies anywhere.
+    /// Walt is signed in, and posts with what the vault holds; no file contains a secret.
     fn holds_walt(&self) {
         let said = self.run(&["post", "walt", "by hand"]);
         assert_eq!(said.code, 0, "{said:?}");
@@ -91,7 +91,7 @@ impl MastodonFolder {
         self.wrote_no_secret(&said.out);
     }
 
-    /// Nothing that was written holds a secret: no ledger, no key file, no output.
+    /// No ledger, key file or output contains a secret.
     fn wrote_no_secret(&self, output: &str) {
         let files = ["flock.db", "flock.db-wal", "flock.key"];
         let bytes = files.iter().flat_map(|file| std::fs::read(self.folder.path(file)).unwrap_or_default());

@@ -21,7 +21,7 @@ fn public(oidc: &Oidc, schedule: &str) -> Folder {
     folder
 }
 
-/// What the server has, in order of the alphabet.
+/// The server's texts, in alphabetical order.
 async fn texts(oidc: &Oidc) -> Vec<String> {
     let posts = oidc.posts().await;
     let mut texts: Vec<_> = posts.iter().map(|post| post["text"].as_str().unwrap().to_owned()).collect();
@@ -76,13 +76,13 @@ async fn a_confidential_client_sends_its_secret() {
 
     folder.write("client-secret", secret.as_bytes());
     paste(&folder, "walt").await;
-    // The second time with tokens that have to be renewed, which takes the secret too.
+    // The second time the tokens have to be renewed, which requires the secret too.
     for _ in 0..2 {
         let said = folder.run(&["post", "walt"]);
         assert_eq!(said.code, 0, "{said:?}");
     }
     assert_eq!(texts(&oidc).await.len(), 2);
-    // A secret that was changed in one place only is no end of the sign-in.
+    // A secret that was changed in only one place does not end the sign-in.
     folder.write("client-secret", b"another-secret");
     let said = folder.run(&["post", "walt"]);
     assert!(said.code == 1 && said.err.contains("`client_secret`"), "{said:?}");
@@ -98,7 +98,7 @@ async fn a_daemon_renews_tokens_when_a_post_needs_them() {
     paste(&folder, "walt").await;
     let first = folder.sealed("walt").await;
     let daemon = folder.start();
-    // One for each: what is renewed has run out again, as flockd sees it, before the next.
+    // One renewal for each post: in flockd's eyes each new token has expired before the next.
     for _ in 0..3 {
         daemon.wait_for_event("tokens-renewed");
         daemon.wait_for_event_with("posted", &["walt"]);
@@ -117,7 +117,7 @@ async fn a_refresh_token_that_was_used_elsewhere_ends_the_sign_in_until_enroll()
     let old = folder.sealed("walt").await;
     let daemon = folder.start();
     daemon.wait_for_event_with("posted", &["walt"]);
-    // Tokens that were spent since, as from a backup of the ledger.
+    // Tokens that have been used since, as from a backup of the ledger.
     folder.put_back("walt", &old).await;
     let retry = daemon.wait_for_event_with("retry-scheduled", &["invalid_grant"]);
     assert_eq!(retry["cause"], "sign-in", "{retry}");

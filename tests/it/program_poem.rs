@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::program::{Daemon, Folder};
 
-/// A flock of one feed bot with a slot each second, and these lines more.
+/// A flock of one feed bot with a slot each second, and these extra lines.
 fn flock(more: &str, poem: &[u8]) -> Folder {
     let folder = Folder::with(&format!(
         "[web]\nlisten = \"127.0.0.1:PORT\"\n[bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\n\
@@ -45,7 +45,7 @@ fn comments_and_invisible_lines_are_not_posted() {
     assert_eq!(posted(&folder).len(), 2);
 }
 
-/// A flock of a bot that posts from `robin.txt`, and one on paper whose posts tell that seconds have passed.
+/// A flock of a bot that posts from `robin.txt`, and a paper bot whose posts show that seconds have passed.
 fn beside_a_ticker(poem: &[u8]) -> Folder {
     let ticker = "[bots.ticker]\nnetwork = \"paper\"\npoem = \"ticks.txt\"\nschedule = \"* * * * * *\"\nat_end = \"again\"";
     let folder = flock(ticker, poem);
@@ -58,15 +58,15 @@ fn no_partial_line_is_posted() {
     let folder = beside_a_ticker(b"old\n");
     let daemon = folder.start();
     daemon.wait_for_event_with("posted", &["old"]);
-    // As a shell redirects the output of a slow program: the file is emptied, and filled bit by bit.
+    // As a shell redirects the output of a slow program: the file is truncated, and filled bit by bit.
     let mut file = File::create(folder.path("robin.txt")).unwrap();
     daemon.wait_for_event_with("would-post", &["t"]);
     file.write_all(b"first new line\nthis line is being wri").unwrap();
-    // Seconds in which a slot comes and goes.
+    // Seconds in which slots come and go.
     for _ in 0..6 {
         daemon.wait_for_event_with("would-post", &["t"]);
     }
-    // A whole line may have been taken, as the poem before it had been at rest for no longer than a moment.
+    // A complete line may have been taken, as the earlier poem had settled only a moment before.
     assert!(!posted_by(&folder, "robin").iter().any(|text| text.contains("being wri")));
     let status = folder.status();
     assert_eq!(status["bots"][0]["needs_person"], false, "{status}");

@@ -1,11 +1,11 @@
-//! `flockd preview` and `flockd pass`, as a person and a program use them: with a daemon and without one, and before there is
-//! a ledger.
+//! `flockd preview` and `flockd pass`, as people and programs use them: with and without a daemon, and before
+//! there is a ledger.
 
 use serde_json::{Value, json};
 
 use crate::support::program::{CommandOutput, Folder};
 
-/// A bot that is due at the turn of each quarter, in a zone whose midnight is not that of UTC.
+/// A bot that is due every quarter of an hour, in a zone whose midnight differs from UTC's.
 const FLOCK: &str = "[flock]\ntimezone = \"Asia/Kathmandu\"\n[web]\nlisten = \"127.0.0.1:PORT\"\n\
     [bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nsplit = \"stanza\"\nat_end = \"again\"\n\
     schedule = \"0 0 1 */3 *\"\ntimezone = \"UTC\"\n";
@@ -46,7 +46,7 @@ fn preview_creates_a_missing_ledger_and_the_daemon_follows_it() {
 
     let daemon = folder.start();
     assert_eq!(preview(&folder, &["-n", "20"]), before);
-    // What is posted by hand is the next line, and the others move up.
+    // A manual post takes the next line, and the others move up.
     assert_eq!(folder.run(&["post", "walt"]).code, 0);
     assert_eq!(folder.json(&["posts", "--json"])[0]["text"], before[0]["text"]);
     let after = preview(&folder, &["-n", "19"]);

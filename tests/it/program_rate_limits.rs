@@ -9,7 +9,7 @@ use crate::support::signing::{OAUTH1, asked, enroll_with_tokens, flock, posts_of
 
 const POSTS: &str = "/2/tweets";
 
-/// Bots of one app, signed in, all with this schedule; `keys` are more of the app's.
+/// Signed-in bots of one app, all with this schedule; `keys` are extra keys of the app.
 fn signed_in(fake: &FakeX, names: &[&str], schedule: &str, keys: &str) -> Folder {
     let bots: Vec<_> = names.iter().map(|name| (*name, schedule)).collect();
     let folder = flock(&fake.url, &format!("{OAUTH1}{keys}"), &bots);
@@ -29,7 +29,7 @@ fn done(said: &CommandOutput) {
     assert_eq!(said.code, 0, "{said:?}");
 }
 
-/// A success of X's that says when one of its limits begins anew; `limit` is how its headers begin.
+/// A success that says when one of X's limits resets; `limit` is the prefix of its headers.
 fn last_one(limit: [&'static str; 2], reset: DateTime<Utc>) -> Behaviour {
     let reply = Reply::new(201, r#"{"data":{"id":"1789","text":"the last one"}}"#);
     let [remaining, until] = limit;
@@ -91,7 +91,7 @@ async fn a_rate_limit_of_a_bot_stops_only_that_bot() {
     assert_eq!(daemon.stop(), 0);
 }
 
-/// By the month, for a test may run at midnight; days are told apart in the engine's own stories.
+/// By the month, as the test may run at midnight; the engine's own tests cover days.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_budget_is_counted_in_the_ledger_and_survives_restarts() {
     let fake = FakeX::start().await;
@@ -114,7 +114,7 @@ async fn a_budget_is_counted_in_the_ledger_and_survives_restarts() {
 #[tokio::test(flavor = "multi_thread")]
 async fn posts_due_together_leave_at_the_apps_pace() {
     const PACE: TimeDelta = TimeDelta::milliseconds(200);
-    // How much later than it left the first post may arrive, on a machine that is busy.
+    // How much later than it left the first post may arrive on a busy machine.
     const SLACK: TimeDelta = TimeDelta::milliseconds(1_500);
     let names: Vec<String> = (1..=20).map(|n| format!("b{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();

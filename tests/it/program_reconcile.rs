@@ -1,5 +1,5 @@
-//! A restored ledger under accounts that spell lines differently: on each network no line comes again, and what can't be
-//! known is said.
+//! A restored ledger under accounts that spell lines differently: on each network no line is repeated, and
+//! what can't be determined is reported.
 
 use std::process::Stdio;
 
@@ -17,8 +17,8 @@ const LAST: &str = "The last line of all is new to everybody";
 const LONG: &str = "This line is so long that what shows it cuts it off somewhere behind the middle, and puts a link \
                     there to all the rest of it that is never read";
 
-/// Lines, and what servers make of them: Markdown is rendered, quotes are made round, what can't be seen is dropped, what
-/// is long is cut off.
+/// Lines, and what servers make of them: Markdown is rendered, quotes are curled, invisible characters are
+/// dropped, long text is cut off.
 const CHANGED: &[(&str, &str)] = &[
     ("The *quick* brown **fox** jumps", "The quick brown fox jumps"),
     ("\"Who's there?\" -- not a soul...", "\u{201c}Who\u{2019}s there?\u{201d} \u{2013} not a soul\u{2026}"),
@@ -26,7 +26,7 @@ const CHANGED: &[(&str, &str)] = &[
     ("see [the map](https://example.org/map) of the valley", "see the map of the valley"),
     (LONG, "This line is so long that what shows it cuts it off somewhere behind the middle, and\u{2026}"),
 ];
-/// A line that a server has changed beyond its letters.
+/// A line that a server has changed beyond recognition.
 const DOUBTFUL: (&str, &str) =
     ("the wind :leaf: blows through the leaves", "the wind blows through the leaves");
 
@@ -57,7 +57,7 @@ impl TestAccount {
         }
     }
 
-    /// A flock whose one bot is signed in here and says the lines in their order.
+    /// A flock whose one bot is signed in here and posts the lines in order.
     fn flock(&self, more: &str) -> Folder {
         let (app, account) = match self {
             Self::X(fake) => (
@@ -101,7 +101,7 @@ impl TestAccount {
         }
     }
 
-    /// What the account shows of the `number`th post since the copy was made.
+    /// What the account shows for the `number`th post since the backup.
     async fn shows(&self, number: usize, text: &str) {
         let now = SystemClock.now();
         match self {
@@ -125,8 +125,8 @@ impl TestAccount {
         }
     }
 
-    /// A flock that has said its first line, was copied, and then said all but the last, which came out as `shown`; then
-    /// the copy takes the ledger's place.
+    /// A flock that posted its first line, was backed up, and then posted all but the last, which came out as
+    /// `shown`; then the backup replaces the ledger.
     async fn put_back(&self, more: &str, shown: &[&str]) -> Folder {
         let folder = self.flock(more);
         let said = folder.run(&["post", "walt"]);
@@ -158,7 +158,7 @@ async fn lines_shown_in_another_spelling_are_not_repeated_on_any_network() {
         let log = daemon.stop_and_read();
         let mut expected: Vec<&str> = [FIRST].into_iter().chain(shown).chain([LAST]).collect();
         let mut texts = place.texts().await;
-        // One whose keys are of another time than its posts shows them in another order.
+        // If the record keys date from another time than the posts, the order differs.
         expected.sort_unstable();
         texts.sort();
         assert_eq!(texts, expected, "{}: {log}", place.name());
@@ -175,7 +175,7 @@ async fn a_post_similar_to_a_line_waits_for_a_person() {
         let (state, reason) = state_of(&folder, "walt");
         assert!(state == "paused" && reason.contains("flockd resume"), "{}: {reason}", place.name());
         assert_eq!(place.texts().await.len(), 2 + CHANGED.len(), "nothing was posted");
-        // What is known for sure is not said again, whatever the person finds.
+        // Certain matches are not repeated, whatever the person finds.
         assert_eq!(folder.run(&["resume", "walt"]).code, 0);
         daemon.wait_for_event("exhausted");
         let log = daemon.stop_and_read();

@@ -94,7 +94,7 @@ fn an_invalid_configuration_keeps_the_old_flock_and_is_explained() {
     assert!(status.code == 1 && status.err.contains("flock.toml:7: "), "{status:?}");
     assert!(status.out.contains("emily"), "it shows the flock that the daemon runs: {status:?}");
 
-    // A poem is a part of it: sylvia is not here yet, and the message says why.
+    // A poem counts as part of the flock: sylvia is not here yet, and the message says why.
     save(&folder, "", &["walt", "sylvia"]);
     folder.write("poems/walt.txt", b"one\n\xff\n");
     daemon.wait_for_event_with("reload-failed", &["poems/walt.txt:2: "]);

@@ -1,5 +1,5 @@
-//! Reload with files in trouble: gone, half written, replaced by folders, behind links that change. And what a client knows
-//! outlives a reload.
+//! Reload with problem files: missing, half written, replaced by folders, behind symlinks that change. Also,
+//! a client's state survives a reload.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -24,10 +24,10 @@ fn flock() -> Folder {
     folder
 }
 
-/// Checks that the flock goes on as it was, and that `/readyz` says why.
+/// Checks that the flock is unchanged, and that `/readyz` says why.
 async fn goes_on(folder: &Folder, daemon: &Daemon, why: &str) {
     daemon.wait_for_event_with("reload-failed", &[why]);
-    // What is asked of all bots is kept for a moment.
+    // The snapshot of all bots is cached for a moment.
     let says_so = async {
         loop {
             let ready = reqwest::get(folder.url("/readyz")).await.unwrap();
@@ -70,7 +70,7 @@ async fn a_half_written_configuration_is_refused_until_it_is_complete() {
     assert_eq!(daemon.stop(), 0);
 }
 
-/// Container platforms update the files of a volume by pointing a link to another folder.
+/// Container platforms update the files of a volume by pointing a symlink to another folder.
 #[test]
 fn a_configuration_behind_a_retargeted_symlink_is_reloaded() {
     let folder = Folder::new();
@@ -194,7 +194,7 @@ async fn a_clients_state_survives_a_reload() {
     };
     refused();
     assert_eq!(asked(), 1);
-    // Asking whose the tokens are costs money. That the flock was read anew is no reason to.
+    // Asking whose the tokens are costs money. A reload is no reason to ask again.
     let config = fs::read_to_string(folder.path("flock.toml")).unwrap();
     for schedule in ["0 0 2 1 *", "0 0 3 1 *", "0 0 4 1 *"] {
         folder.replace("flock.toml", config.replace("@yearly", schedule).as_bytes());
@@ -202,7 +202,7 @@ async fn a_clients_state_survives_a_reload() {
         refused();
     }
     assert_eq!(asked(), 1);
-    // Another client is made of other things.
+    // A client with other settings starts afresh.
     folder.write("secret", format!("{}\n", CONSUMER.1).as_bytes());
     daemon.hang_up();
     daemon.wait_for_event("reloaded");

@@ -1,4 +1,5 @@
-//! Two hundred reloads, fifty of them broken, under a flock that posts every second: no slot is lost, and none comes twice.
+//! Two hundred reloads, fifty of them broken, under a flock that posts every second: no slot is lost or
+//! repeated.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -10,14 +11,15 @@ use crate::support::program::{Daemon, Folder};
 
 /// The number of reloads.
 const RELOADS: usize = 200;
-/// Each of so many is broken.
+/// One of this many reloads is broken.
 const BROKEN: usize = 4;
-/// Bots that are there all the time. Each posts every third second, so that there is a slot in every second and a machine
-/// that stands still for a moment loses none.
+/// Bots that are there all the time. Each posts every third second, so that there is a slot in every second
+/// and a machine that stalls for a moment loses none.
 const STEADY: usize = 6;
 const PERIOD: usize = 3;
 
-/// The flock of one round: bots that stay and change a little, and one that comes and goes by another name each time.
+/// The flock of one round: bots that stay and change a little, and one that comes and goes under another name
+/// each time.
 fn flock(folder: &Folder, round: usize) -> String {
     let bot = |name: String, second: usize, poem: &str| {
         let late = 3_600 + round;
@@ -31,13 +33,13 @@ fn flock(folder: &Folder, round: usize) -> String {
     web + &steady.collect::<String>() + &bot(format!("guest{round}"), round % PERIOD, "guest")
 }
 
-/// Breaks the flock in one of five ways, and returns what must be complained of.
+/// Breaks the flock in one of five ways, and returns the expected message.
 fn breaks(folder: &Folder, round: usize) -> String {
     let good = flock(folder, round);
     let toml = folder.path("flock.toml");
     match round / BROKEN % 5 {
         0 => {
-            // Half of it is written, up to the middle of a key that tells this round.
+            // Half of it is written, up to the middle of a key that identifies this round.
             folder.write("flock.toml", format!("{good}[bots.half{round}]\nsched").as_bytes());
             format!("flock.toml:{}: ", good.lines().count() + 2)
         }
@@ -62,7 +64,7 @@ fn breaks(folder: &Folder, round: usize) -> String {
     }
 }
 
-/// Takes back what [`breaks`] has done.
+/// Undoes what [`breaks`] has done.
 fn mend(folder: &Folder) {
     let _ = fs::remove_dir(folder.path("flock.toml"));
     let _ = fs::rename(folder.path("away"), folder.path("poems"));
@@ -76,7 +78,7 @@ fn reload(folder: &Folder, daemon: &Daemon, round: usize) {
         mend(folder);
     } else {
         folder.replace("flock.toml", flock(folder, round).as_bytes());
-        // Every other one is noticed without a word.
+        // Every other change is noticed without a signal.
         if round.is_multiple_of(2) {
             daemon.hang_up();
         }

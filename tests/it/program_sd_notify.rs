@@ -51,7 +51,8 @@ fn startup_reload_stop_and_status_are_notified() {
     folder.replace("flock.toml", FLOCK.replace("PORT", &folder.port.to_string()).as_bytes());
     folder.write("robin.txt", b"one\n");
     assert_eq!(folder.run(&["post", "robin"]).code, 0);
-    // A poem that was just saved is waited for, and a socket that is full takes no word more.
+    // The daemon waits for a poem that was just saved to settle, and a full socket accepts no further
+    // message.
     while manager.heard().is_some() {}
     assert_eq!(daemon.stop(), 0);
     manager.wait_for("STOPPING=1", &[]);
@@ -65,7 +66,7 @@ fn a_dead_notify_socket_does_no_harm() {
     for socket in ["/nowhere/at/all", "@missing", "", path.to_str().unwrap()] {
         let folder = folder();
         let mut run = folder.command(&["run"]);
-        // Fed so often that a socket without a reader is full at once.
+        // The watchdog is fed so often that a socket without a reader fills at once.
         run.env("NOTIFY_SOCKET", socket).env("WATCHDOG_USEC", "3000");
         let daemon = Daemon::spawn(&mut run);
         daemon.wait_for_event("started");
@@ -74,7 +75,7 @@ fn a_dead_notify_socket_does_no_harm() {
     }
 }
 
-/// The loop tells that the clock went back; a listener then keeps it.
+/// The loop reports that the clock went back; then a listener blocks it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_stuck_loop_stops_feeding_the_watchdog() {
     let folder = folder();
@@ -113,7 +114,7 @@ async fn a_stuck_loop_stops_feeding_the_watchdog() {
         clock.advance(seconds(1));
         tokio::task::yield_now().await;
     }
-    // What it said before it got stuck.
+    // Messages from before it got stuck.
     while manager.heard().is_some() {}
     for _ in 0..3 {
         manager.wait_while("STATUS=", &["WATCHDOG"], || clock.advance(seconds(1)));

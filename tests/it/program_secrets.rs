@@ -1,4 +1,5 @@
-//! Secrets: after a full run at the highest log level, no screen, log, file or page holds a secret that was used.
+//! Secrets: after a full run at the highest log level, no screen, log, file or page contains a secret that
+//! was used.
 
 use std::fs;
 use std::path::Path;
@@ -18,23 +19,23 @@ use crate::support::terminal::{Ended, Terminal};
 
 const TOKEN: &str = "/2/oauth2/token";
 const KEY: &str = "flock.key";
-/// What the person put there; all other files are flockd's.
+/// Files that the person created; all others are flockd's.
 const GIVEN: &[&str] = &["consumer-key", "consumer-secret", "client-secret", "webhook", "heartbeat", KEY];
-/// PINs are shorter than this, and may be in any long number; they are worthless once they were used.
+/// PINs are shorter than this and may occur in any long number; they are worthless once used.
 const PASSING_MIN: usize = 16;
-/// Where alerts and heartbeats go is secret, too.
+/// The URLs for alerts and heartbeats are secret, too.
 const HOOK: &str = "/hooks/this-path-is-a-key-to-write";
 const BEAT: &str = "/beats/this-path-is-a-key-to-lie";
 const ALERTS: &str = "[alerts]\nurl = { file = \"webhook\" }\nheartbeat = { file = \"heartbeat\" }\n";
 const ROBIN: &str = "[bots.robin]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"* * * * * *\"\n";
 
-/// Everything that was written, piece by piece: where, and each byte as the character of that number, so that
-/// any bytes can be searched for.
+/// Everything that was written, piece by piece: where, and each byte as the character with that code, so that
+/// arbitrary bytes can be searched for.
 #[derive(Default)]
 struct Written {
-    /// What a person sees while signing in: addresses and codes that are good for a moment belong there.
+    /// What a person sees while signing in: short-lived addresses and codes belong there.
     screens: Vec<(String, String)>,
-    /// All the rest.
+    /// Everything else.
     pieces: Vec<(String, String)>,
 }
 
@@ -51,14 +52,14 @@ fn latin(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| char::from(*byte)).collect()
 }
 
-/// A secret as it is, and as base64 has it.
+/// A secret as it is, and in base64.
 fn spellings(secret: &[u8]) -> [String; 2] {
     // The last character depends on what follows.
     let coded = BASE64_STANDARD_NO_PAD.encode(&secret[..secret.len() / 3 * 3]);
     [latin(secret), coded]
 }
 
-/// A key in all the ways in which one could write it down.
+/// A key in every common notation.
 fn key_spellings(hex: &str) -> Vec<String> {
     let hex = hex.trim().to_lowercase();
     let pair = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).unwrap();
@@ -112,14 +113,14 @@ impl Life {
         folder.configure(ROBIN);
         folder.configure(ALERTS);
         let hook = Hook::start().await;
-        // The first that comes is refused with all its own words, path included.
+        // The first request is refused with an echo of itself, path included.
         hook.then(Next::Echo(500));
         folder.write("webhook", format!("{}{HOOK}", hook.url).as_bytes());
         folder.write("heartbeat", format!("{}{BEAT}", hook.url).as_bytes());
         Self { fake, hook, folder, written: Written::default(), keys: Vec::new() }
     }
 
-    /// Runs a command, and keeps what it says.
+    /// Runs a command, and keeps its output.
     #[track_caller]
     fn run(&mut self, arguments: &[&str], code: i32) -> CommandOutput {
         let mut command = self.folder.command(arguments);
@@ -129,7 +130,7 @@ impl Life {
         said
     }
 
-    /// A command at a terminal, whose errors go into a file.
+    /// A command at a terminal, with its errors in a file.
     fn at_terminal(&self, arguments: &[&str]) -> Terminal {
         let flockd = self.folder.command(&[]).get_program().to_owned();
         let mut shell = Command::new("sh");
@@ -145,7 +146,7 @@ impl Life {
         self.written.add_screen(&ended);
     }
 
-    /// OAuth 1.0a: a server that echoes what it got, then tokens that are typed, then a PIN.
+    /// OAuth 1.0a: a server that echoes its input, then tokens that are typed, then a PIN.
     async fn sign_walt_in(&mut self) {
         self.fake.person_is("walt_lines");
         for echoes in [true, false] {
@@ -166,7 +167,7 @@ impl Life {
         self.ended(terminal, 0);
     }
 
-    /// OAuth 2.0: a server that echoes what it got, then the browser comes back by itself.
+    /// OAuth 2.0: a server that echoes its input, then the browser returns by itself.
     async fn sign_emily_in(&mut self) {
         self.fake.person_is("emily_lines");
         let mut terminal = self.at_terminal(&["enroll", "emily", "--oauth2", "--no-browser"]);
@@ -185,7 +186,7 @@ impl Life {
         self.ended(terminal, 0);
     }
 
-    /// The next request for tokens is refused with the words of the request, this among them.
+    /// The next token request is refused with an echo of the request, including this.
     fn echo_of_client(&self, sent: &str) {
         let basic = base64::prelude::BASE64_STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
         let heard = format!("{sent} {CLIENT_SECRET} {basic}");
@@ -223,7 +224,7 @@ impl Life {
         self.run(&["post", "emily"], 0);
         assert_eq!(renewals(&self.fake), 1);
         self.fake.expire_access_tokens();
-        // The token that is shown next is learnt from a request that comes to nothing.
+        // The next token to appear is learned from a request that fails.
         self.fake.next_at(TOKEN, Behaviour::Answer(Reply::new(503, "")));
         self.run(&["post", "emily"], 1);
         let body = asked(&self.fake, TOKEN).pop().unwrap().body;
@@ -233,7 +234,7 @@ impl Life {
         self.sign_emily_in_again().await;
     }
 
-    /// Everything that shows something.
+    /// Every command and page that shows something.
     async fn look(&mut self) {
         for arguments in [
             &["whoami", "--json"][..],
@@ -261,7 +262,7 @@ impl Life {
         self.keys.extend(key_spellings(&key));
     }
 
-    /// Every secret that lasts, in all its spellings.
+    /// Every long-lived secret, in all its spellings.
     fn lasting(&self) -> Vec<String> {
         let mut all: Vec<String> =
             self.fake.secrets().iter().flat_map(|secret| spellings(secret.as_bytes())).collect();
@@ -292,7 +293,7 @@ async fn no_secret_is_written_anywhere() {
     let told = [life.hook.next().await.path, life.hook.next().await.path];
     assert!(told.contains(&HOOK.to_owned()) && told.contains(&BEAT.to_owned()), "{told:?}");
     life.look().await;
-    // While the write-ahead log is there.
+    // While the write-ahead log exists.
     let folder = life.folder.path("");
     life.written.add_files(&folder);
     assert!(life.written.pieces.iter().any(|(place, _)| place == "flock.db-wal"));

@@ -1,5 +1,5 @@
-//! Shutdown: the daemon stops when told to, whatever blocks: the reader of its log, a silent network, another program that holds
-//! the ledger. And a stalled log stops nothing else.
+//! Shutdown: the daemon stops when told to, whatever blocks: the reader of its log, a silent network, another
+//! program that locks the ledger. And a stalled log stops nothing else.
 
 use std::fs::File;
 use std::io::{PipeReader, Read, Write};
@@ -30,7 +30,7 @@ fn signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
 }
 
-/// Waits for its own end.
+/// Waits for it to exit by itself.
 fn ended(mut child: Child) -> ExitStatus {
     let (pid, (tell, told)) = (child.id(), channel());
     std::thread::spawn(move || tell.send(child.wait().unwrap()));
@@ -40,7 +40,7 @@ fn ended(mut child: Child) -> ExitStatus {
     })
 }
 
-/// Asks until `/healthz` says that the daemon lives.
+/// Polls until `/healthz` reports that the daemon is alive.
 async fn is_alive(folder: &Folder) {
     let end = Instant::now() + PATIENCE;
     let alive = async || reqwest::get(folder.url("/healthz")).await.is_ok_and(|said| said.status() == 200);
@@ -54,7 +54,7 @@ fn posted(folder: &Folder) -> usize {
     folder.json(&["posts", "--state", "posted", "--json"]).as_array().unwrap().len()
 }
 
-/// Waits until so many more lines are posted.
+/// Waits until this many more lines are posted.
 fn posts_go_on(folder: &Folder, more: usize) {
     let (end, before) = (Instant::now() + PATIENCE, posted(folder));
     while posted(folder) < before + more {
@@ -62,7 +62,7 @@ fn posts_go_on(folder: &Folder, more: usize) {
     }
 }
 
-/// A pipe in which there is no room for a single byte, and how many are in it.
+/// A pipe without room for a single byte, and how many bytes are in it.
 fn full_pipe() -> (PipeReader, OwnedFd, usize) {
     let (reader, mut writer) = std::io::pipe().unwrap();
     let (flags, mut full) = (fcntl_getfl(&writer).unwrap(), 0);
@@ -144,12 +144,12 @@ async fn a_startup_error_waits_for_no_reader() {
     let (_reader, stderr, _) = full_pipe();
     let daemon = folder.command(&["run"]).stderr(stderr).spawn().unwrap();
     assert_eq!(ended(daemon).code(), Some(2));
-    // One that is read is told all of it.
+    // With a reader, all of it is written.
     let said = folder.run(&["run"]);
     assert!(said.code == 2 && said.err.starts_with("error: ") && said.err.ends_with('\n'), "{said:?}");
 }
 
-/// A network that takes each request and never answers.
+/// A network that accepts each request and never answers.
 fn silent() -> (TcpListener, Folder) {
     let network = TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = Folder::with(&format!(
@@ -170,7 +170,7 @@ fn a_second_signal_exits_at_once_even_while_the_log_stalls() {
     let mut daemon = folder.command(&["run"]).stderr(stderr).spawn().unwrap();
     let _asked = network.accept().unwrap();
     let end = Instant::now() + PATIENCE;
-    // What comes within a second means the same; the one after that is the second.
+    // A signal within a second counts as the same one; the one after that is the second.
     let status = loop {
         if let Some(status) = daemon.try_wait().unwrap() {
             break status;
@@ -202,7 +202,7 @@ fn graceful_shutdown_works_while_another_program_holds_the_ledger() {
     assert!(after.code >= 0 && serde_json::from_str::<serde_json::Value>(&after.out).is_ok(), "{after:?}");
 }
 
-/// Holds the ledger's lock for writers, as a program does that has begun a transaction.
+/// Holds the ledger's write lock, as a program with an open transaction does.
 fn lock(folder: &Folder) -> tokio::runtime::Runtime {
     use sqlx::Connection as _;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -221,7 +221,7 @@ fn lock(folder: &Folder) -> tokio::runtime::Runtime {
 #[test]
 fn a_signal_during_startup_ends_the_daemon() {
     let folder = busy();
-    // A poem that is read for ever, if anything reads what is no file.
+    // A poem that takes forever to read, if flockd reads anything but regular files.
     std::fs::remove_file(folder.path("robin.txt")).unwrap();
     let made = std::process::Command::new("mkfifo").arg(folder.path("robin.txt")).status().unwrap();
     assert!(made.success());
@@ -235,7 +235,7 @@ fn a_signal_during_startup_ends_the_daemon() {
     assert_eq!(ended(daemon).code(), Some(0));
 }
 
-/// Walt's server has a name, robin is on the feed, and the system asks the resolver of `resolv.conf`.
+/// Walt's server has a host name, robin is on the feed, and the system uses the resolver of `resolv.conf`.
 fn far() -> Folder {
     let folder = busy();
     folder.configure(
@@ -248,7 +248,7 @@ fn far() -> Folder {
     folder
 }
 
-/// A program as it runs where the system's resolver is that one.
+/// Runs a program with that resolver as the system's.
 fn where_names_are_asked_for(folder: &Folder, program: &[&str]) -> Command {
     let story = "mount --bind resolv.conf /etc/resolv.conf && exec \"$0\" \"$@\"";
     let mut command = Command::new("unshare");
@@ -257,7 +257,7 @@ fn where_names_are_asked_for(folder: &Folder, program: &[&str]) -> Command {
     command
 }
 
-/// A resolver that takes every question and never answers.
+/// A resolver that receives every query and never answers.
 #[test]
 fn a_silent_resolver_delays_only_its_bot() {
     let folder = far();
@@ -281,7 +281,7 @@ fn a_silent_resolver_delays_only_its_bot() {
     assert_eq!(health.code, 0, "{health:?}");
     let status = folder.run(&["status", "--json"]);
     assert!(status.out.contains("walt"), "{status:?}");
-    // The system goes on waiting for that name, two and a half minutes in all.
+    // The system keeps waiting for that name, two and a half minutes in all.
     let started = Instant::now();
     let log = daemon.stop_and_read();
     assert!(started.elapsed().as_secs() < 100, "{:?}: {log}", started.elapsed());

@@ -17,7 +17,7 @@ fn folder() -> Folder {
     folder
 }
 
-/// The first slots of all who tell of them; fails if they differ.
+/// The first slots according to every command; fails if they differ.
 fn agreed(folder: &Folder, paused: bool) -> Vec<String> {
     let next = folder.json(&["next", "walt", "-n", "3", "--json"]);
     let next: Vec<&str> = next.as_array().unwrap().iter().map(|row| row["slot"].as_str().unwrap()).collect();
@@ -38,7 +38,7 @@ fn agreed(folder: &Folder, paused: bool) -> Vec<String> {
     next.into_iter().map(str::to_owned).collect()
 }
 
-/// An instant as it is told to people.
+/// An instant as people see it.
 fn told(slot: &str) -> String {
     format!("{} UTC", slot.replace('T', " ").trim_end_matches('Z'))
 }
@@ -49,7 +49,7 @@ fn done(folder: &Folder, arguments: &[&str]) -> String {
     out
 }
 
-/// The whole story, by a daemon or by the commands alone.
+/// The whole story, with a daemon or with commands alone.
 fn story(folder: &Folder) {
     let before = agreed(folder, false);
     let said = done(folder, &["skip", "walt"]);
@@ -57,7 +57,7 @@ fn story(folder: &Folder) {
     assert!(said.contains("`flockd skip walt --undo`"), "{said}");
     let skipped = agreed(folder, false);
     assert_eq!(skipped[..2], before[1..]);
-    // Resuming a bot that goes on names the same slot, and changes nothing else.
+    // Resuming a bot that is not paused names the same slot, and changes nothing else.
     let said = done(folder, &["resume", "walt"]);
     assert!(said.contains(&told(&skipped[0])) && !said.contains(&told(&before[0])), "{said}");
     assert_eq!(agreed(folder, false), skipped);
@@ -81,7 +81,7 @@ fn story(folder: &Folder) {
     let nothing = folder.run(&["skip", "walt", "--undo"]);
     assert_eq!(nothing.code, 1, "{nothing:?}");
     assert_eq!(agreed(folder, false), before);
-    // A slot that came back can be skipped once more.
+    // A restored slot can be skipped once more.
     done(folder, &["skip", "walt"]);
     assert_eq!(agreed(folder, false), skipped);
     done(folder, &["skip", "walt", "--undo"]);
@@ -108,7 +108,7 @@ fn the_help_explains_how_to_undo() {
     assert!(said.code == 0 && said.out.contains("--undo"), "{said:?}");
 }
 
-/// What was skipped and undone goes with the ledger, into a backup and into an export.
+/// Skips and undone skips are part of the ledger, its backups and its exports.
 #[tokio::test]
 async fn an_undone_skip_is_backed_up_and_exported() {
     let folder = folder();

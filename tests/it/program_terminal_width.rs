@@ -1,4 +1,4 @@
-//! Output on a terminal of 80 columns, and prefixes of ids as names of posts.
+//! Output on a terminal of 80 columns, and id prefixes as names of posts.
 
 use crate::support::program::Folder;
 
@@ -19,7 +19,7 @@ fn flock() -> Folder {
     folder
 }
 
-/// What a command prints where a line may have so many columns.
+/// What a command prints where a line may have this many columns.
 fn lines(folder: &Folder, columns: &str, arguments: &[&str]) -> Vec<String> {
     let said = folder.command(arguments).env("COLUMNS", columns).output().unwrap();
     String::from_utf8(said.stdout).unwrap().lines().map(str::to_owned).collect()
@@ -56,7 +56,7 @@ fn a_code_is_shown_where_it_fits() {
     }
 }
 
-/// A flock as people have it: many bots, some with long names, some in trouble with much to say.
+/// A realistic flock: many bots, some with long names, some with long error messages.
 #[test]
 fn a_bot_takes_one_line_of_a_table_however_long_its_name() {
     let long = "a-".repeat(20) + "bird";
@@ -81,7 +81,7 @@ fn a_bot_takes_one_line_of_a_table_however_long_its_name() {
     }
 }
 
-/// Times are those of the flock's zone, whatever the bots' are.
+/// Times are in the flock's time zone, whatever the bots' are.
 #[test]
 fn times_are_in_the_flocks_time_zone() {
     let folder = Folder::with(

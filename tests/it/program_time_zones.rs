@@ -1,4 +1,4 @@
-//! Time zone rules of the system: which ones count, and how a running daemon takes an update.
+//! Time zone rules of the system: which ones count, and how a running daemon picks up an update.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::support::program::{Daemon, Folder};
 const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\n[flock]\ntimezone = \"Europe/Berlin\"\n\
     [bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 12 * * *\"\n";
 
-/// A flock, and beside it the rules of a system on which Berlin has the time of another city.
+/// A flock, and the time zone rules of a system on which Berlin has the time of another city.
 fn beside_zones(edition: &str, city: &str) -> Folder {
     let folder = Folder::with(FLOCK);
     folder.write("walt.txt", b"one\ntwo\n");
@@ -23,7 +23,7 @@ fn move_to(folder: &Folder, city: &str) {
     folder.replace("zones/Europe/Berlin", rules);
 }
 
-/// The hour of UTC in which Berlin's noon is.
+/// The UTC hour of noon in Berlin.
 fn hour_of_noon(folder: &Folder) -> String {
     let next =
         folder.command(&["next", "-n", "1", "--json"]).env("TZDIR", folder.path("zones")).output().unwrap();

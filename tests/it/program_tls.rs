@@ -1,4 +1,4 @@
-//! TLS: certificates of a private authority, served by OpenSSL on this machine.
+//! TLS: certificates of a private CA, served by OpenSSL on this machine.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -9,7 +9,7 @@ use crate::support::program::Folder;
 const FLOCK: &str = "[apps.home]\nnetwork = \"mastodon\"\napi_url = \"https://HOST:PORT\"\n\
     [bots.walt]\napp = \"home\"\npoem = \"walt.txt\"\nschedule = \"@daily\"\n";
 
-/// What the server says of itself and of the account, as files that OpenSSL sends.
+/// The server's answers about itself and the account, as files that OpenSSL sends.
 const ANSWERS: [(&str, &str); 2] = [
     (
         "api/v2/instance",
@@ -38,8 +38,8 @@ fn openssl(folder: &Folder, arguments: &str) {
     assert!(made.status.success(), "{arguments}: {}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// A flock at home on a server of that host, and a server whose certificate, made by an authority of its own, is for
-/// `localhost` and good for so many days.
+/// A flock on a server at that host, and a server whose certificate, issued by its own CA, is for `localhost`
+/// and valid for this many days.
 fn served(host: &str, days: i32) -> (Folder, Server) {
     let folder = Folder::with(&FLOCK.replace("HOST", host));
     folder.write("walt.txt", b"one\n");
@@ -68,12 +68,12 @@ fn served(host: &str, days: i32) -> (Folder, Server) {
         .unwrap();
     let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap().contains("ACCEPT")), "OpenSSL listens");
-    // Whatever it prints from now on is read, so that it never waits for a reader.
+    // Its further output is read, so that it never waits for a reader.
     std::thread::spawn(move || lines.for_each(drop));
     (folder, Server(server))
 }
 
-/// Signs the bot in with this file of authorities, and returns whether that went well and what was said.
+/// Signs the bot in with this CA file, and returns whether that succeeded and the output.
 fn sign_in(folder: &Folder, authorities: Option<&str>) -> (bool, String) {
     let mut command = folder.command(&["enroll", "walt", "--tokens", "-"]);
     command.env_remove("SSL_CERT_DIR").env_remove("SSL_CERT_FILE");
@@ -107,7 +107,7 @@ fn certificate_errors_are_explained() {
     assert!(!well && said.contains("expired"), "{said}");
 }
 
-/// The certificates that are built in are believed all the same.
+/// The built-in certificates are trusted all the same.
 #[test]
 fn a_ca_file_without_certificates_is_reported_and_ignored() {
     let folder = Folder::with(&FLOCK.replace("HOST", "localhost"));
@@ -131,7 +131,7 @@ fn a_ca_file_without_certificates_is_reported_and_ignored() {
 fn requests_to_this_machine_bypass_the_proxy() {
     let (folder, _server) = served("localhost", 30);
     let mut health = folder.command(&["health", "--listen", &format!("127.0.0.1:{}", folder.port)]);
-    // Port 1 is closed: through it the server could not be reached, which speaks TLS alone.
+    // Port 1 is closed: through it the server, which speaks only TLS, could not be reached.
     let said = health
         .env("HTTP_PROXY", "http://127.0.0.1:1")
         .env("ALL_PROXY", "http://127.0.0.1:1")

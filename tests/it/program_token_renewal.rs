@@ -1,5 +1,5 @@
-//! Tokens that run out, are revoked, or get lost half way, under a daemon that goes on: what is renewed, by whom,
-//! and what becomes of the posts that wait.
+//! Tokens that expire, are revoked, or get lost halfway, under a daemon that keeps running: what is renewed,
+//! by which process, and what becomes of the posts that wait.
 
 use std::process::{Command, Stdio};
 
@@ -15,13 +15,13 @@ use crate::support::terminal::Terminal;
 const TOKEN: &str = "/2/oauth2/token";
 const TWEETS: &str = "/2/tweets";
 const EVERY_SECOND: &str = "* * * * * *";
-/// So few seconds that flockd renews access tokens before it uses them again.
+/// So few seconds that flockd renews access tokens before each use.
 const SHORT: i64 = 20;
-/// As long as X's access tokens live, in seconds.
+/// How long X's access tokens live, in seconds.
 const LONG: i64 = 7_200;
 
-/// Two bots on OAuth 2.0: emily posts when told to; walt, by the clock, has an access token that has run out.
-/// What comes next will last.
+/// Two bots on OAuth 2.0: emily posts when told to; walt, on a schedule, has an access token that has
+/// expired. New tokens will last.
 async fn about_to_renew(fake: &FakeX) -> Folder {
     let folder = flock(&fake.url, PUBLIC, &[("emily", "@yearly"), ("walt", EVERY_SECOND)]);
     enroll_by_paste(fake, &folder, "emily").await;
@@ -31,7 +31,7 @@ async fn about_to_renew(fake: &FakeX) -> Folder {
     folder
 }
 
-/// Ends the claims of a daemon that was killed, as a minute does: the test need not wait for it.
+/// Ends the leases of a daemon that was killed, as a minute would: the test need not wait for it.
 async fn a_minute_later(folder: &Folder) {
     folder.tamper("update credential set claimed_until = 1 where claimed_until is not null").await;
 }
@@ -42,7 +42,7 @@ async fn killed_before_new_tokens_are_stored_a_bot_asks_for_enroll() {
     let folder = about_to_renew(&fake).await;
     let before = folder.sealed("walt").await;
     let exchanges = asked(&fake, TOKEN).len();
-    // The old token is spent at X, and the new ones die with the daemon.
+    // The old token has been used at X, and the new ones are lost with the daemon.
     fake.next_at(TOKEN, Behaviour::StoreAndHang);
     let daemon = folder.start();
     nth_request(&fake, TOKEN, exchanges + 1).await;
@@ -109,7 +109,7 @@ async fn of_many_processes_one_renews() {
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     };
     let others = [ask(), ask()];
-    // Others begin, ask and end meanwhile, so these two have come to where they wait.
+    // Others start, ask and exit meanwhile, so these two have reached the point where they wait.
     for _ in 0..2 {
         assert_eq!(folder.run(&["whoami", "emily", "--refresh"]).code, 0);
     }
@@ -146,7 +146,7 @@ async fn a_stopping_process_stores_the_tokens_being_renewed() {
         if arguments == ["run"] {
             told.wait_for_event("stopping");
         } else {
-            // The one line that it has to say: what is on its way is finished first.
+            // The only line it has to print: requests in flight are finished first.
             told.wait_for_lines(1);
         }
         fake.let_go();
@@ -167,7 +167,7 @@ async fn an_access_token_that_is_not_accepted_is_renewed_and_the_post_sent() {
     assert_eq!(said.code, 0, "{said:?}");
     let statuses = asked(&fake, TWEETS).len();
     assert_eq!((statuses, renewals(&fake), fake.posts().len()), (2, 1, 1), "refused, renewed, taken");
-    // Two in a row are more than old tokens: the bot is suspended, and does not go on renewing.
+    // Two rejections in a row are more than old tokens: the bot is suspended, and stops renewing.
     for _ in 0..2 {
         let refusal = Reply::problem(401, "about:blank", "Unauthorized", "Unauthorized");
         fake.next_post(Behaviour::Answer(refusal));

@@ -1,4 +1,4 @@
-//! The vault as a person meets it: the key's file, a new key under a running daemon, and keys that are missing,
+//! The vault as a person meets it: the key file, rekeying under a running daemon, and keys that are missing,
 //! wrong or lost.
 
 use std::fs;
@@ -35,7 +35,7 @@ fn mode(folder: &Folder, name: &str) -> u32 {
     fs::metadata(folder.path(name)).unwrap().permissions().mode() & 0o777
 }
 
-/// Checks that it failed and that its error holds this.
+/// Checks that the command failed and that its error contains this.
 #[track_caller]
 fn fails(said: &CommandOutput, with: &str) {
     assert!(said.code == 1 && said.err.contains(with), "{with:?}: {said:?}");
@@ -78,7 +78,7 @@ async fn key_and_ledger_are_owner_only() {
 async fn a_new_key_does_not_disturb_a_running_daemon() {
     let fake = FakeX::start().await;
     let folder = flock(&fake.url, PUBLIC, &[("walt", EVERY_SECOND), ("emily", "@yearly")]);
-    // So short that the daemon renews, and so seals, each time.
+    // So short that the daemon renews, and therefore seals, each time.
     fake.set_token_life(20);
     for bot in ["walt", "emily"] {
         enroll_by_paste(&fake, &folder, bot).await;
@@ -156,7 +156,7 @@ async fn a_daemon_reports_a_missing_key_and_continues_when_it_returns() {
     daemon.wait_for_event_with("posted", &["walt"]);
     assert!(fake.posts().is_empty(), "that was robin");
     fs::rename(folder.path("elsewhere"), folder.path(KEY)).unwrap();
-    // The post that waits is looked at again after some seconds.
+    // The waiting post is retried after some seconds.
     assert_eq!(nth_text(&fake, "walt_lines", 3).await, poem("walt"));
     assert_eq!(daemon.stop(), 0);
 }
@@ -253,8 +253,7 @@ async fn a_symlink_to_the_key_is_kept_and_points_to_the_new_key() {
     assert_eq!(left.len(), 1, "{left:?}");
 }
 
-/// Runs a command in which the key is a file that is mounted by itself, as one does in a container; `None` if nothing can be
-/// mounted here.
+/// Runs a command whose key is a bind-mounted file, as in a container; `None` if nothing can be mounted here.
 fn with_key_mounted(folder: &Folder, arguments: &[&str]) -> Option<CommandOutput> {
     const NO_MOUNT: i32 = 77;
     let script = format!("mount --bind mounted.key {KEY} || exit {NO_MOUNT}; exec \"$0\" \"$@\"");
@@ -270,7 +269,7 @@ fn with_key_mounted(folder: &Folder, arguments: &[&str]) -> Option<CommandOutput
     is_mounted.then_some(said)
 }
 
-/// The new key would stand outside of the mount, and be lost with the container.
+/// The new key would be written outside of the mount, and be lost with the container.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bind_mounted_key_is_not_replaced() {
     let fake = FakeX::start().await;
@@ -284,7 +283,7 @@ async fn a_bind_mounted_key_is_not_replaced() {
         assert_eq!(fs::read_to_string(folder.path(name)).unwrap(), before, "{name}");
     }
     assert!(!folder.path("flock.key.new").exists(), "something was left behind");
-    // The other way: the new key is put into the mounted file, and all is sealed with it.
+    // The other way: the new key is written into the mounted file, and everything is sealed with it.
     fs::write(folder.path("old.key"), &before).unwrap();
     fs::write(folder.path("mounted.key"), OTHER_KEY).unwrap();
     works(&with_key_mounted(&folder, &["vault", "rekey", "--from", "old.key"]).unwrap(), "sealed with");

@@ -1,4 +1,4 @@
-//! The program with a bot on X: the real binary against the stand-in for X.
+//! The program with a bot on X: the real binary against the fake X.
 
 use std::process::Command;
 

@@ -1,4 +1,4 @@
-//! The daemon behind real web servers, with the very lines that `docs/reverse-proxy.md` has for them.
+//! The daemon behind real web servers, with the exact configuration from `docs/reverse-proxy.md`.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl Drop for Proxy {
 }
 
 struct Proxied {
-    /// Where the web server is reached, and below it flockd.
+    /// The address of the web server, and flockd's path below it.
     origin: String,
     path: &'static str,
     folder: Folder,
@@ -36,7 +36,7 @@ struct Proxied {
     _daemon: Daemon,
 }
 
-/// The lines that the documentation has for a web server: for a host of its own, and under a path.
+/// The documented configuration of a web server: for a dedicated host, and under a path.
 fn documented(server: &str, path: &str) -> String {
     let page = include_str!("../../docs/reverse-proxy.md");
     let at = if path.is_empty() { 1 } else { 2 };
@@ -52,7 +52,7 @@ fn nginx(port: u16, lines: &str) -> Proxy {
     let temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
         .map(|kind| format!("{kind}_temp_path {}/{kind};\n", folder.path().display()))
         .concat();
-    // One process, which is the one that is ended.
+    // A single process, the one that is killed.
     let config = format!(
         "daemon off;\nmaster_process off;\npid {}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{temp}\
          server {{\nlisten 127.0.0.1:{port};\n{lines}}}\n}}\n",
@@ -82,7 +82,7 @@ fn spawn(command: &mut Command) -> Child {
 }
 
 async fn behind(start: fn(u16, &str) -> Proxy, server: &str, path: &'static str) -> Proxied {
-    // Its port is kept as long as the folder is.
+    // Its port is reserved as long as the folder exists.
     let reserved = Folder::new();
     let port = reserved.port;
     let origin = format!("http://127.0.0.1:{port}");
@@ -108,7 +108,7 @@ impl Proxied {
         format!("{}{}{path}", self.origin, self.path)
     }
 
-    /// The links that `flockd dashboard` makes: for others, and for this machine.
+    /// The links that `flockd dashboard` prints: for other machines, and for this one.
     fn links(&self) -> [String; 2] {
         let said = self.folder.run(&["dashboard"]);
         assert_eq!(said.code, 0, "{said:?}");
@@ -116,7 +116,7 @@ impl Proxied {
         [links.next().unwrap(), links.next().unwrap()]
     }
 
-    /// Follows a link and presses its button; returns the cookie, as it is set.
+    /// Follows a link and presses its button; returns the cookie as it was set.
     async fn enter(&self, link: &str) -> String {
         let page = self.client.get(link).send().await.unwrap();
         assert_eq!((page.status(), page.headers().get(SET_COOKIE)), (StatusCode::OK, None), "{link}");
@@ -154,7 +154,7 @@ impl Proxied {
         assert_eq!(self.folder.run(&["resume", "walt"]).code, 0);
     }
 
-    /// A link works on this machine too, with the path and without it.
+    /// A link also works on this machine, with and without the path.
     async fn people_come_in_from_behind(&self) {
         let own = self.links()[1].clone();
         let with_path = self.links()[1].replace("/enter", &format!("{}/enter", self.path));

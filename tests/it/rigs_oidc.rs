@@ -1,5 +1,5 @@
-//! The OAuth 2.0 server that is not ours does what the tests of signing in take for granted: the code with PKCE,
-//! refresh tokens that serve once, and an API behind its access tokens.
+//! The third-party OAuth 2.0 server does what the sign-in tests take for granted: the code with PKCE,
+//! single-use refresh tokens, and an API behind its access tokens.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const VERIFIER: &str = "a-verifier-has-to-have-forty-three-characters-at-least";
 const SCOPES: &str = "tweet.read users.read tweet.write offline.access";
 const TWO_HOURS: Duration = Duration::from_secs(7_200);
 
-/// Where the browser is sent back to, as parameters.
+/// The parameters of the redirect back.
 async fn sent_back(oidc: &Oidc, client: &str, pkce: bool) -> rfc5849::Parameters {
     let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
     let mut parameters = vec![
@@ -37,7 +37,7 @@ async fn sent_back(oidc: &Oidc, client: &str, pkce: bool) -> rfc5849::Parameters
     rfc5849::form_parameters(back.split_once('?').unwrap().1).unwrap()
 }
 
-/// A request for tokens by the public client.
+/// A token request by the public client.
 fn as_public(oidc: &Oidc, fields: &[(&str, &str)]) -> RequestBuilder {
     let fields: Vec<_> = fields.iter().chain(&[("client_id", PUBLIC_CLIENT)]).collect();
     Client::new().post(format!("{}/2/oauth2/token", oidc.url)).form(&fields)

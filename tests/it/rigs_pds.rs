@@ -1,5 +1,5 @@
-//! The PDS that the tests talk to is what it should be: a real one, on this machine only, to which nothing is lent
-//! that it does not do by itself.
+//! The PDS that the tests talk to is what it should be: a real one, on this machine only, with no behavior
+//! that a real one lacks.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! The terminal and the machine with a browser do what the tests of signing in take for granted.
+//! The terminal and the machine with a browser do what the sign-in tests take for granted.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use crate::support::browser::{Desktop, without_screen};
 use crate::support::program::Folder;
 use crate::support::terminal::Terminal;
 
-/// A flock whose one bot posts when it is told to.
+/// A flock whose one bot posts on command.
 fn flock() -> Folder {
     let folder = Folder::with(
         "[web]\nlisten = \"127.0.0.1:PORT\"\n\
@@ -52,12 +52,12 @@ fn ctrl_c_arrives() {
     let ended = terminal.ended();
     assert_eq!((ended.code, ended.signal), (Some(0), None), "the daemon stops in order: {ended:?}");
 
-    // A shell that runs the tests in the background may ignore the signal, which a child inherits.
+    // A shell that runs the tests in the background may ignore the signal, and children inherit that.
     let mut cat = Command::new("env");
     cat.args(["--default-signal=INT", "cat"]);
     let mut terminal = Terminal::run(cat);
     terminal.line("still here");
-    // Once by the terminal, which echoes, and once by the program, which is up by then.
+    // Once from the terminal's echo, and once from the program, which has started by then.
     terminal.wait_for("still here");
     terminal.wait_for("still here");
     terminal.interrupt();

@@ -1,7 +1,8 @@
-//! A week of a healthy flock by a clock that the test moves: all of the daemon, on a ledger on disk, with a reload each day,
-//! through the night in which summer time ends. What it takes at the end is what it took after the first day.
+//! A week of a healthy flock on a clock that the test moves: the whole daemon, with a ledger on disk, a
+//! reload each day, and the night in which summer time ends. At the end it uses no more resources than after
+//! the first day.
 //!
-//! `FLOCKD_WEEK` says how many flocks of twelve bots there are.
+//! `FLOCKD_WEEK` sets how many flocks of twelve bots there are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -26,18 +27,18 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::support::clock::{ManualClock, at};
 
-/// Where the child finds out that it is one.
+/// Tells the child process that it is one.
 const CHILD: &str = "FLOCKD_WEEK_CHILD";
-/// A week in October 2026, in whose last night clocks in Berlin go back.
+/// A week in October 2026; in its last night, clocks in Berlin go back.
 const BEGIN: &str = "2026-10-19T00:00:30Z";
-/// So many bots a flock, by their schedules.
+/// How many bots a flock has, by schedule.
 const SCHEDULES: [(&str, u32); 5] =
     [("*/5 * * * *", 1), ("*/15 * * * *", 2), ("0 * * * *", 6), ("30 2 * * *", 2), ("15 */3 * * *", 1)];
-/// The lines of each poem. One of them is gone through once, and ends in the week.
+/// The lines of each poem. One poem is used only once, and ends within the week.
 const LINES: usize = 120;
-/// So late a post may be: time may pass while the loop is about to sleep, and does not know it yet.
+/// How late a post may be: time may pass while the loop is about to sleep and does not know it yet.
 const LAG: TimeDelta = TimeDelta::minutes(1);
-/// No more time passes at once: a task may be about to sleep that is to wake before the others.
+/// The largest step of time: a task may be about to sleep that has to wake before the others.
 const STEP: TimeDelta = TimeDelta::seconds(10);
 /// In real time: how long one step may take.
 const GUARD: Duration = crate::support::PATIENCE;
@@ -67,7 +68,7 @@ impl LineCounts {
     }
 }
 
-/// `flock.toml` as it is on a day of the week: each day something in it is another.
+/// `flock.toml` on a day of the week: something in it differs each day.
 fn text(day: u32, flocks: usize) -> String {
     let mut text = "[flock]\ntimezone = \"Europe/Berlin\"\n[defaults]\nat_end = \"again\"\n".to_owned();
     let _ = writeln!(text, "max_late = \"{}m\"", 50 + day);
@@ -83,7 +84,7 @@ fn text(day: u32, flocks: usize) -> String {
                 let _ = writeln!(text, "schedule = \"{schedule}\"");
             }
         }
-        // The first of the hourly ones goes through its poem once.
+        // The first of the hourly bots uses its poem once.
         text = text.replace(
             &format!("[bots.bot-{flock}-7]\n"),
             &format!("[bots.bot-{flock}-7]\nat_end = \"stop\"\n"),
@@ -101,7 +102,7 @@ fn write(folder: &Path, flocks: usize) {
     fs::write(folder.join("flock.toml"), text(0, flocks)).unwrap();
 }
 
-/// What the process takes, and the ledger.
+/// The resources of the process, and the ledger's size.
 #[derive(Debug)]
 struct Figures {
     resident_kib: u64,
@@ -122,7 +123,7 @@ fn figures(folder: &Path) -> Figures {
     }
 }
 
-/// The slots that the flock has in its week, in order, and how many each bot has.
+/// The slots of the flock in its week, in order, and how many each bot has.
 fn slots(flock: &Flock, end: DateTime<Utc>) -> (BTreeMap<DateTime<Utc>, u64>, BTreeMap<String, u64>) {
     let (mut all, mut of_bots) = (BTreeMap::<_, u64>::new(), BTreeMap::<_, u64>::new());
     for bot in &flock.bots {
@@ -139,7 +140,8 @@ fn slots(flock: &Flock, end: DateTime<Utc>) -> (BTreeMap<DateTime<Utc>, u64>, BT
     (all, of_bots)
 }
 
-/// Lets time pass until `end`, no faster than the daemon can follow: at each step it is waited for what is `wanted` by then.
+/// Lets time pass until `end`, no faster than the daemon can follow: each step waits for what is `wanted` by
+/// then.
 async fn pass(clock: &ManualClock, end: DateTime<Utc>, mut wanted: impl FnMut(DateTime<Utc>) -> bool) {
     loop {
         let now = clock.now();
@@ -162,7 +164,7 @@ async fn pass(clock: &ManualClock, end: DateTime<Utc>, mut wanted: impl FnMut(Da
     }
 }
 
-/// Not a test by itself: the week, in a process of its own, so that what it takes is its own.
+/// Not a test by itself: the week, in a process of its own, so that its resources can be measured.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child_that_runs_a_week() {
     let Some(folder) = std::env::var_os(CHILD) else { return };
@@ -206,7 +208,7 @@ async fn child_that_runs_a_week() {
 
     let (mut taken, mut so_far, mut rest) = (Vec::new(), 0, due.iter().peekable());
     for day in 1..=7 {
-        // A minute more, so that the last of them have come.
+        // One more minute, so that the last posts have come.
         pass(&clock, at(BEGIN) + TimeDelta::days(day.into()) + LAG, |now| {
             while let Some((_, number)) = rest.next_if(|(slot, _)| **slot + LAG <= now) {
                 so_far += number;
@@ -231,7 +233,7 @@ async fn child_that_runs_a_week() {
     println!("{LIVED}");
 }
 
-/// That the last day has taken no more than the first.
+/// Checks that the last day used no more than the first.
 fn takes_no_more(taken: &[Figures], posts: u64) {
     let (first, last) = (&taken[0], &taken[6]);
     println!("after a day:  {first:?}\nafter a week: {last:?}, {posts} posts");
@@ -241,15 +243,15 @@ fn takes_no_more(taken: &[Figures], posts: u64) {
     assert!(last.resident_kib <= first.resident_kib * 5 / 4 + 4_096, "{taken:#?}");
 }
 
-/// CommandOutput at the end by a child that has come to it.
+/// What a child prints once it has reached its end.
 const LIVED: &str = "a week has passed";
 
-/// The name of the event that a line of the log tells of.
+/// The event name in a line of the log.
 fn event_of(line: &str) -> &str {
     line.split("event=\"").nth(1).and_then(|rest| rest.split('"').next()).unwrap_or_default()
 }
 
-/// A line for each post, and few beside.
+/// A line for each post, and few others.
 fn reads_well(log: &str, tally: &LineCounts, flocks: usize) {
     let (posts, others): (Vec<_>, Vec<_>) = log.lines().partition(|line| event_of(line) == "posted");
     assert_eq!(posts.len() as u64, tally.posts.load(Ordering::SeqCst));

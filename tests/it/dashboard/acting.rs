@@ -40,7 +40,7 @@ async fn a_slot_is_skipped() {
     assert_eq!((&posts[0]["state"], &posts[0]["reason"]), (&"released".into(), &"skipped by hand".into()));
     let next = visit.folder.json(&["next", "--json", "--bot", "emily", "-n", "1"]);
     assert!(next[0]["slot"].as_str().unwrap() > posts[0]["slot"].as_str().unwrap(), "{next} {posts}");
-    // And taken back where it is shown.
+    // It can be undone where it is listed.
     visit.browser.is_accessible().await;
     visit.browser.click("form[action$='undo-skip'] button").await;
     visit.browser.sees("emily no longer skips").await;
@@ -88,7 +88,7 @@ async fn an_edit_never_overwrites_another_persons_edit() {
     assert_eq!(visit.browser.text(".difference ins").await, "+ mine");
     visit.browser.picture("conflict").await;
     visit.browser.is_accessible().await;
-    // Now it has been seen: the three ways on.
+    // The person has seen the conflict now: the three ways to continue.
     visit.browser.press("Overwrite the file with mine").await;
     visit.browser.sees("Saved. The next slot uses the new version.").await;
     assert_eq!(poem(), "mine\n");

@@ -3,7 +3,7 @@
 use super::{FLOCK, strange_visit, visit};
 use crate::support::chromium::Kind;
 
-/// Every page there is, of a flock that has posted.
+/// Every page there is, for a flock that has posted.
 const PAGES: [&str; 12] = [
     "/",
     "/?q=walt&state=ok",
@@ -22,7 +22,7 @@ const PAGES: [&str; 12] = [
 async fn every_page_is_accessible(kind: Kind, name: &str) {
     let visit = visit(kind, FLOCK).await;
     assert_eq!(visit.folder.run(&["post", "walt"]).code, 0);
-    // Nor does a word break out that is longer than a phone is wide.
+    // A word longer than a phone's width does not overflow either.
     assert_eq!(visit.folder.run(&["post", "walt", &"tide".repeat(60)]).code, 0);
     assert_eq!(visit.folder.run(&["pause", "emily"]).code, 0);
     for (at, path) in PAGES.iter().enumerate() {
@@ -75,7 +75,7 @@ async fn everything_works_without_scripts() {
 async fn a_keyboard_is_enough() {
     let visit = visit(Kind::DESKTOP, FLOCK).await;
     visit.goto("/bots/walt").await;
-    // To the content, past the head, and on to the first thing to do.
+    // To the content, past the header, and on to the first action.
     let (tab, enter) = ("\u{e004}", "\u{e007}");
     visit.browser.keys(tab).await;
     let here = "return document.activeElement.textContent.trim()";
@@ -111,7 +111,7 @@ async fn a_first_view_is_small_and_a_large_flock_comes_in_pages() {
         assert_eq!(visit.folder.run(&["post", &format!("a-rather-long-name-{at}"), &line]).code, 0);
     }
     visit.goto("/?sort=file").await;
-    // What is fetched to keep the page true comes after the first view.
+    // Requests that keep the page current come after the first view.
     let sizes = "return performance.getEntriesByType('navigation').concat(performance.getEntriesByType('resource')) \
         .filter(it => !it.name.includes('events') && it.initiatorType !== 'fetch').map(it => it.decodedBodySize).reduce((a, b) => a + b, 0)";
     let size = visit.browser.eval(sizes).await.as_u64().unwrap();
@@ -145,7 +145,7 @@ async fn twenty_bots_of_forty_one_are_seen_at_once_and_told_apart() {
     let pictures =
         "return new Set([...document.querySelectorAll('li.bird .picture')].map(it => it.innerHTML)).size";
     assert_eq!(visit.browser.eval(pictures).await, 25);
-    // Who rests is before who is well, as soon as that is counted.
+    // Paused bots sort before healthy ones, once they are counted.
     while visit.browser.eval("return document.querySelector('li.bird .is-paused') === null").await == true {
         visit.goto("/").await;
     }
@@ -172,7 +172,7 @@ async fn times_are_in_one_zone_which_the_reader_chooses() {
     visit.browser.eval(choose).await;
     visit.browser.sees("Times are in UTC.").await;
     assert!(shown().await.ends_with("06:15"), "{}", shown().await);
-    // What is said of an action is in the same zone, and the choice is kept.
+    // Messages about actions use the same zone, and the choice is remembered.
     visit.browser.press("Skip the next slot").await;
     visit.browser.sees("emily skips").await;
     let outcome = visit.browser.text("#outcome").await;

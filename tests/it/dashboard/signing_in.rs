@@ -7,7 +7,7 @@ use crate::support::fake_x::{CLIENT_ID, CONSUMER, FakeX};
 use crate::support::pds::{Pds, PdsProxy};
 use crate::support::program::{Daemon, Folder};
 
-/// A browser at the page of walt.
+/// A browser at walt's page.
 async fn at_walts(kind: Kind, folder: Folder, daemon: Daemon) -> Visit {
     let visit = visit_folder(kind, folder, daemon).await;
     visit.goto("/bots/walt").await;
@@ -45,7 +45,7 @@ const OAUTH2: &str = "client_id = { env = \"CLIENT\" }";
 async fn in_a_window_of_its_own(keys: &str) {
     let AtX { fake, visit } = at_x(Kind::DESKTOP, keys).await;
     let browser = &visit.browser;
-    // A name that others chose stays text.
+    // A name that others chose is escaped.
     fake.set_name("walt_lines", "<script>alert(1)</script><img src=x onerror=alert(2)>");
     browser.sees("Not signed in.").await;
     browser.press("Sign in with X").await;
@@ -55,7 +55,7 @@ async fn in_a_window_of_its_own(keys: &str) {
     browser.picture("sign-in").await;
     browser.press("Open the network's sign-in page").await;
     browser.sees("walt is signed in as @walt_lines").await;
-    // The window has said so, and is gone.
+    // The window has reported it and closed.
     browser.one_window().await;
     browser.press("Back to walt").await;
     browser.sees("Signed in on").await;
@@ -94,7 +94,7 @@ async fn without_scripts_too() {
     let AtX { fake: _fake, visit } = at_x(Kind { has_scripts: false, ..Kind::DESKTOP }, OAUTH1).await;
     visit.browser.click("form[action='walt/sign-in'] button").await;
     let link = loop {
-        // Without a script one loads the page again.
+        // Without a script the person reloads the page.
         visit.browser.page.refresh().await.unwrap();
         if let Some(link) = visit.browser.attribute("a.button", "href").await {
             break link;
@@ -148,7 +148,7 @@ async fn a_forged_callback_ends_nothing() {
         let answer = reqwest::get(visit.folder.url(&format!("/callback{query}"))).await.unwrap();
         assert_eq!(answer.status(), 404, "{query}");
     }
-    // One that names the sign-in, but is no answer, ends nothing either.
+    // A callback that names the sign-in but is no answer ends nothing either.
     let answer = reqwest::get(visit.folder.url(&format!("/callback?oauth_token={token}"))).await.unwrap();
     assert!(answer.text().await.unwrap().contains("Not signed in"));
     visit.browser.press("Open the network's sign-in page").await;
@@ -185,8 +185,8 @@ const BEGIN_ANOTHER: &str = "const token = document.querySelector('input[name=to
     const body = new URLSearchParams({token, way: 'pin'}); \
     return fetch('../bots/walt/sign-in', {method: 'POST', redirect: 'manual', body}).then(it => it.type)";
 
-/// "Try again" ends the sign-in of the page that it is on, and that page hears of the end while the browser is on its way
-/// to the next.
+/// "Try again" ends the sign-in of its page, and that page hears of the end while the browser is already
+/// navigating to the next.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_is_navigating_away_does_not_reload() {
     let AtX { fake: _fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
@@ -201,7 +201,7 @@ async fn a_page_that_is_navigating_away_does_not_reload() {
         dispatchEvent(new Event('beforeunload'));";
     visit.browser.eval(leave).await;
     assert_eq!(visit.browser.eval(BEGIN_ANOTHER).await, "opaqueredirect");
-    // A page that were loaded anew would have lost its count.
+    // A reloaded page would have lost its count.
     let heard = "return new Promise(done => { \
         const look = () => window.missing ? done(window.missing) : setTimeout(look, 20); look(); })";
     assert!(visit.browser.eval(heard).await.as_u64() > Some(0));
@@ -212,7 +212,7 @@ async fn a_page_that_is_navigating_away_does_not_reload() {
     visit.browser.sees("This sign-in has ended").await;
 }
 
-/// A server of Mastodon's software, and a flock of walt's there.
+/// A Mastodon server, and a flock of walt's on it.
 async fn at_mastodon(software: Software) -> (FakeMastodon, Visit) {
     let fake = FakeMastodon::start(software).await;
     let folder = Folder::with(&format!(

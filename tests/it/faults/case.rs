@@ -11,18 +11,18 @@ pub(super) struct Case {
     /// What flockd does, in the words of `docs/faults.md`.
     pub does: &'static str,
     pub way: Way,
-    /// The events that the daemon logs of it, in this order, and what is in the line of each: a cause, a text.
+    /// The events that the daemon logs for it, in this order, and what each line contains: a cause, a text.
     pub logs: &'static [(&'static str, &'static str)],
-    /// The state of the post when all that has been logged.
+    /// The state of the post once all that has been logged.
     pub state: &'static str,
-    /// How many times it has been sent by then, and how many times X has it.
+    /// How many times it has been sent by then, and how many copies X has.
     pub sent: u32,
     pub there: usize,
-    /// Whether it is known by its id there.
+    /// Whether its remote id is known.
     pub known: bool,
-    /// When it is tried again, in seconds after the fault.
+    /// When it is retried, in seconds after the fault.
     pub again: Option<(i64, i64)>,
-    /// How the bot is.
+    /// The bot's state.
     pub bot: &'static str,
     /// More keys of the bot.
     pub keys: &'static str,
@@ -33,7 +33,7 @@ pub(super) struct Case {
 pub(super) enum Way {
     /// X is told to misbehave; the instant is now.
     Told(fn(&FakeX, DateTime<Utc>)),
-    /// The app's address is this one, made of the fake's.
+    /// The app's address is this one, derived from the fake's.
     Elsewhere(fn(&str) -> String),
     /// The wait would be too long for a daemon, so only the client meets it, with shorter timeouts than in a
     /// daemon. A daemon treats the outcome like the other unknown ones.
@@ -50,7 +50,7 @@ impl Case {
         format!("| {fault} | {does} | {} | {} |", self.states(), self.line())
     }
 
-    /// Through which states the post goes.
+    /// The states that the post goes through.
     fn states(&self) -> String {
         let doubted = matches!(self.way, Way::ClientOnly(_))
             || self.logs.iter().any(|(event, _)| event.contains("unknown"));
@@ -72,7 +72,7 @@ impl Case {
         Self { sent: 1, way: Way::Elsewhere(url), ..Self::returned(fault, GROWING) }
     }
 
-    /// The post is not there, and is sent once more.
+    /// The post is not there, and is resent.
     pub(super) const fn not_stored(fault: &'static str, told: fn(&FakeX, DateTime<Utc>)) -> Self {
         Self {
             sent: 2,
@@ -101,7 +101,7 @@ impl Case {
     pub(super) const fn limit(fault: &'static str, wait: i64, told: fn(&FakeX, DateTime<Utc>)) -> Self {
         Self {
             way: Way::Told(told),
-            // Headers know whole seconds.
+            // The headers have whole seconds.
             again: Some((wait - 2, wait + SLACK)),
             ..Self::returned(fault, "waits as long as X asks for")
         }
@@ -117,7 +117,7 @@ impl Case {
         Self { way: Way::Told(told), logs, bot: "suspended", ..Self::returned(fault, does) }
     }
 
-    /// It goes back to being planned, and is tried again after the first of the growing pauses.
+    /// It goes back to being planned, and is retried after the first backoff.
     pub(super) const fn returned(fault: &'static str, does: &'static str) -> Self {
         Self {
             fault,
@@ -135,9 +135,9 @@ impl Case {
     }
 }
 
-/// What is done without a word of X on when to come back.
+/// The delay if X does not say when to retry.
 pub(super) const GROWING: &str = "tries the same post again, with growing pauses, until `max_late`";
-/// So many seconds may pass on a busy machine between the preparation and the fault.
+/// A busy machine may take this many seconds between the preparation and the fault.
 const SLACK: i64 = 20;
 
 /// Has X give this answer to the next post.
@@ -145,14 +145,14 @@ pub(super) fn answers(fake: &FakeX, reply: Reply) {
     fake.next_post(Behaviour::Answer(reply));
 }
 
-/// X's answer to who posts too much, with these headers.
+/// X's answer to an account that posts too much, with these headers.
 pub(super) fn too_many(fake: &FakeX, headers: &[(&'static str, String)]) {
     let mut reply = Reply::problem(429, "about:blank", "Too Many Requests", "Too Many Requests");
     reply.headers.extend(headers.iter().cloned());
     answers(fake, reply);
 }
 
-/// So many seconds from now, in Unix seconds.
+/// This many seconds from now, in Unix time.
 pub(super) fn in_seconds(now: DateTime<Utc>, seconds: i64) -> String {
     (now + TimeDelta::seconds(seconds)).timestamp().to_string()
 }
@@ -167,7 +167,7 @@ pub(super) fn forbidden(fake: &FakeX, kind: &str, detail: &str) {
     answers(fake, Reply::problem(403, &kind, "Forbidden", detail));
 }
 
-/// Stores the next post without an answer, and allows no probe for it.
+/// Stores the next post without an answer, and makes the account unreadable.
 pub(super) fn unreadable(fake: &FakeX) {
     let kind = "https://api.x.com/2/problems/client-forbidden";
     fake.refuse_looks(Some(Reply::problem(403, kind, "Client Forbidden", "not in this package")));

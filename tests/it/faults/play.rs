@@ -1,4 +1,4 @@
-//! Runs one case from end to end and checks the promise.
+//! Runs one case end to end and checks the promise.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::support::program::{Daemon, Folder, events};
 use crate::support::signing::{enroll_with_tokens, named, posts_of};
 use crate::support::{HASTY, Signed, post};
 
-/// Enough that no bot comes to the end of it.
+/// Long enough that no bot exhausts it.
 const POEM: &str =
     "one\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\nten\neleven\ntwelve\nthirteen\nfourteen\n";
 pub(super) async fn play(case: &'static Case) {
@@ -33,7 +33,7 @@ pub(super) async fn play(case: &'static Case) {
     }
 }
 
-/// A flock whose bot walt is signed in, and whose app is then at this address.
+/// A flock whose bot walt is signed in, and whose app then has this address.
 fn flock(fake: &FakeX, case: &Case, url: &str) -> Folder {
     block_in_place(|| make_flock(fake, case, url))
 }
@@ -83,7 +83,7 @@ fn with_a_daemon(fake: &FakeX, folder: &Folder, case: &Case) {
     }
 }
 
-/// When the first post that was not accepted is tried again.
+/// When the first post that was not accepted is retried.
 fn retry_at(log: &str) -> DateTime<Utc> {
     let retry = events(log).into_iter().find(|event| event["event"] == "retry-scheduled").unwrap();
     retry["retry_at"].as_str().unwrap().parse().unwrap()

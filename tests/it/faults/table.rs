@@ -7,7 +7,7 @@ use crate::support::machine::Ports;
 /// Provably nothing was sent.
 pub(super) const UNREACHABLE: &[Case] = &[
     Case::never_left("connection refused", |_| {
-        // A port that no other test is given.
+        // A port that no other test gets.
         let closed = Box::leak(Box::new(Ports::one()));
         format!("http://127.0.0.1:{}", closed.first)
     }),
@@ -15,7 +15,7 @@ pub(super) const UNREACHABLE: &[Case] = &[
     Case::never_left("TLS fails", |url| url.replace("http:", "https:")),
 ];
 
-/// The request left, and no answer settles it.
+/// The request was sent, and no answer settles it.
 pub(super) const DOUBTS: &[Case] = &[
     Case::not_stored("connection reset before the request is read", |fake, _| {
         fake.next_post(Behaviour::CloseUnread);
@@ -81,7 +81,7 @@ pub(super) const DOUBTS: &[Case] = &[
     },
 ];
 
-/// X limits the rate.
+/// X is rate-limiting.
 pub(super) const LIMITS: &[Case] = &[
     Case::limit("429 with `x-rate-limit-reset`", 600, |fake, now| {
         too_many(
@@ -150,7 +150,7 @@ pub(super) const LIMITS: &[Case] = &[
     },
 ];
 
-/// App or account are not well.
+/// The app or the account has a problem.
 pub(super) const AILMENTS: &[Case] = &[
     Case::ails("401", &[("retry-scheduled", "sign-in")], |fake, _| {
         answers(fake, Reply::problem(401, "about:blank", "Unauthorized", "Unauthorized"));
@@ -190,7 +190,7 @@ pub(super) const AILMENTS: &[Case] = &[
     },
 ];
 
-/// X says something of the text.
+/// X rejects the text.
 pub(super) const REFUSALS: &[Case] = &[
     Case {
         does: "posts another line first; the third time in a round, the line is `refused`",

@@ -124,7 +124,7 @@ async fn a_tokens_scopes_or_its_apps_decide_what_it_allows() {
             }
         }
     }
-    // Others tell nothing of a token from outside: that shows when it is used.
+    // The others don't report a token's scopes: they show when it is used.
     let fixture = MastodonFixture::of(Software::GoToSocial).await;
     let tokens = brought(&fixture.fake.token_with("walt", "read"));
     let account = fixture.client.who_am_i(&tokens).await.unwrap();

@@ -1,5 +1,5 @@
-//! Errors and rate limits of a server, row by row: the answer, its diagnosis, and what the caller does next. Servers
-//! say them in any language.
+//! Errors and rate limits of a server, row by row: the answer, its diagnosis, and what the caller does next.
+//! Servers word them in any language.
 
 use flockd::flock::post::Cause;
 use flockd::net::{LimitScope, Outcome};
@@ -8,18 +8,18 @@ use super::{MastodonFixture, NOON};
 use crate::support::code_of;
 use crate::support::fake_mastodon::{Behaviour, Reply, Software};
 
-/// What an answer should be taken for.
+/// How an answer should be classified.
 #[derive(Debug, PartialEq)]
 enum Verdict {
     Posted,
     Refused,
     Unknown,
-    /// With the cause, and the seconds to wait where the server says so.
+    /// With the cause, and the seconds to wait if the server names them.
     Rejection(Cause, Option<i64>),
 }
 use Verdict::{Posted, Refused, Rejection, Unknown};
 
-/// Sends one post to a server that answers this, and says what was made of it, and how it was explained.
+/// Sends one post to a server that answers this, and returns the classification and the explanation.
 async fn taken(fixture: &MastodonFixture, reply: Reply) -> (Verdict, String) {
     match fixture.answered(reply).await.outcome {
         Outcome::Posted { remote_id, .. } => (Posted, remote_id),
@@ -37,8 +37,8 @@ async fn taken(fixture: &MastodonFixture, reply: Reply) -> (Verdict, String) {
     }
 }
 
-/// Checks rows of status, body, verdict, the code of the diagnosis (of an accepted post its id), and what the reason has to
-/// quote from the answer.
+/// Checks rows of status, body, verdict, the diagnosis code (for an accepted post, its id), and what the
+/// reason has to quote from the answer.
 async fn check(rows: &[(u16, &str, Verdict, &str, &str)]) {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     for (status, body, expected, code, quote) in rows {
@@ -201,11 +201,11 @@ async fn rate_limits_and_retry_after_are_honored() {
         let (what, reason) = taken(&fixture, reply).await;
         assert_eq!(what, Rejection(Cause::Limits, wait), "{headers:?}: {reason}");
     }
-    // The wait is the bot's, and not only that of the post: the next slot may come sooner.
+    // The wait applies to the bot, and not only to the post: the next slot may come sooner.
     let sent = fixture.answered(Reply::new(429, body).header("retry-after", "30")).await;
     let [hold] = &*sent.cooldowns else { panic!("{sent:?}") };
     assert_eq!((hold.scope, &*hold.until.to_rfc3339()), (LimitScope::Bot, "2026-11-20T12:00:30+00:00"));
-    // A wall in front of the server speaks no JSON.
+    // A proxy in front of the server does not speak JSON.
     let sent = fixture.answered(Reply::page(429, "error code: 1015").header("retry-after", "60")).await;
     assert!(matches!(sent.outcome, Outcome::Unknown { .. }), "it may stand behind a post: {sent:?}");
     assert_eq!(sent.cooldowns[0].until.to_rfc3339(), "2026-11-20T12:01:00+00:00");

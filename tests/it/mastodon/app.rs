@@ -66,7 +66,7 @@ async fn a_forgotten_app_or_changed_redirect_uris_cause_a_new_registration() {
     assert_ne!(first.client.id, third.client.id);
     let elsewhere = Registration { server: "https://other.example".to_owned(), ..third.clone() };
     assert!(fake.client_as(Some(elsewhere)).register(&addresses()).await.unwrap().is_some());
-    // That the server is out of order says nothing of the app.
+    // A broken server says nothing about the app.
     fake.next_at("/oauth/token", Behaviour::Answer(Reply::page(502, "")));
     let setback = fake.client_as(Some(third)).register(&addresses()).await.unwrap_err();
     assert_eq!(setback.why.cause, Cause::Unreachable, "{setback}");

@@ -1,4 +1,4 @@
-//! Posting: what is sent, with which idempotency key, and what each kind of server makes of it.
+//! Posting: what is sent, with which idempotency key, and how each kind of server handles it.
 
 use chrono::TimeDelta;
 use flockd::flock::post::Cause;
@@ -69,7 +69,7 @@ async fn a_retry_after_a_timeout_is_as_safe_as_the_server_allows() {
         assert!(matches!(first, Outcome::Unknown { .. }), "{software:?}: {first:?}");
         let again = fixture.send(&status(1, "a")).await.outcome;
         assert!(matches!(again, Outcome::Posted { .. }), "{software:?}: {again:?}");
-        // So the account is looked at before anything is sent again, whatever the server.
+        // So the account is probed before anything is resent, whatever the server.
         assert_eq!(fixture.fake.posts().len(), there, "{software:?}");
     }
 }
@@ -103,7 +103,7 @@ async fn a_status_deleted_meanwhile_is_not_reposted() {
     assert!(matches!(fixture.send(&post).await.outcome, Outcome::Posted { .. }), "a key is good for an hour");
 }
 
-/// GoToSocial keeps neither the key nor a trace of what was deleted; Pleroma says again what it said to the key.
+/// GoToSocial keeps neither the key nor a trace of what was deleted; Pleroma replays its answer to the key.
 #[tokio::test]
 async fn only_pleroma_remembers_a_status_deleted_meanwhile() {
     for (software, made) in [(Software::Pleroma, 1), (Software::GoToSocial, 2)] {
@@ -132,7 +132,7 @@ async fn an_accepted_status_that_is_hidden_is_noted() {
     };
     assert!(!note.is_empty());
     assert!(fixture.fake.posts().is_empty());
-    // That the question fails says nothing.
+    // A failed query proves nothing.
     for behaviour in [
         Behaviour::Close,
         Behaviour::Answer(Reply::new(503, "")),

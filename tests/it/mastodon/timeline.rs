@@ -16,7 +16,7 @@ async fn look(fixture: &MastodonFixture, post: &Post) -> Vec<RemotePost> {
     }
 }
 
-/// Whether one status may be the post, and none is it for sure.
+/// Whether one status may be the post, and none is an exact match.
 fn is_doubtful(sight: &ProbeResult) -> bool {
     matches!(sight, ProbeResult::Candidates { seen, doubtful, .. } if seen.is_empty() && doubtful.len() == 1)
 }
@@ -25,10 +25,10 @@ fn noon_less(minutes: i64) -> DateTime<Utc> {
     NOON.parse::<DateTime<Utc>>().unwrap() - TimeDelta::minutes(minutes)
 }
 
-/// What a server's clock shows at noon; an answer without it gets the machine's own time.
+/// The server's clock at noon; an answer without it gets the machine's own time.
 const AT_NOON: &str = "Fri, 20 Nov 2026 12:00:00 GMT";
 
-/// Lines that servers show in another way than they were written.
+/// Lines that servers show differently from how they were written.
 const LINES: &[&str] = &[
     "one & only <three> \"four\" 'five' &amp; six",
     "two\nlines",
@@ -55,8 +55,8 @@ async fn each_line_is_found_as_each_server_renders_it() {
             let ids: Vec<&str> = seen.iter().map(|seen| &*seen.remote_id).collect();
             assert_eq!(ids, [newest.id.as_str()], "{software:?}: {line}");
             assert_eq!(seen[0].at, newest.at);
-            // Two pages, as only an empty one is the last. The HTML tells; only the sources of others that are a
-            // little like it are asked for.
+            // Two pages, as only an empty one is the last. The HTML suffices for the line; only somewhat
+            // similar statuses need their sources.
             assert!(fixture.fake.count() - before <= usize::from(number) + 1, "{software:?}: {line}");
         }
     }
@@ -76,19 +76,19 @@ async fn the_source_decides_where_the_html_differs() {
     assert_eq!(look(&fixture, &status(1, "a line")).await[0].text, "a line");
     answer();
     assert!(look(&fixture, &status(1, "another line")).await.is_empty());
-    // Where the server has no such call the HTML has to do.
+    // On a server without this call, the HTML has to do.
     answer();
     fixture.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::page(404, "")));
     let sight = fixture.client.probe(&status(1, "a line"), &fixture.walt).await.unwrap();
     assert!(is_doubtful(&sight), "it is like it: {sight:?}");
     assert!(look(&fixture, &status(1, "out of the cradle")).await.is_empty());
-    // One that can't be had at once is asked for again.
+    // A source that is temporarily unavailable is requested again.
     answer();
     fixture.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::new(500, "")));
     assert_eq!(look(&fixture, &status(1, "a line")).await[0].text, "a line");
 }
 
-/// Shows one status of walt's, changed, on a server that does not tell how it was written.
+/// Shows one altered status of walt's, on a server that does not return its source.
 async fn changed(html: &str, line: &str) -> ProbeResult {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     fixture.send(&status(1, line)).await;
@@ -123,8 +123,8 @@ async fn without_the_source_the_rendered_text_decides() {
     assert!(is_doubtful(&sight), "{sight:?}");
 }
 
-/// What a look shows of a status that is only like the line, posted with this app, where the server tells of the
-/// token's app like this.
+/// What a probe shows of a status that is similar to the line and was posted with this app, if the server
+/// reports the token's app like this.
 async fn posted_with(client: serde_json::Value, app: Option<Reply>) -> ProbeResult {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
     let changed = json!([{
@@ -145,13 +145,13 @@ async fn posted_with(client: serde_json::Value, app: Option<Reply>) -> ProbeResu
 
 #[tokio::test]
 async fn a_similar_status_counts_only_if_its_app_matches() {
-    // As the stand-in calls the apps of tokens.
+    // As the fake names the apps of tokens.
     let own = || json!({"name": "made by hand", "website": null});
     let sight = posted_with(own(), None).await;
     let ProbeResult::Candidates { seen, doubtful, .. } = &sight else { panic!("{sight:?}") };
     assert_eq!((seen.len(), doubtful.len()), (1, 0), "{sight:?}");
     assert_eq!(seen[0].client.as_deref(), Some("made by hand"));
-    // A person may have posted it; and the token may be another than the one that posted.
+    // A person may have posted it; and the current token may not be the one that posted.
     let sight = posted_with(json!({"name": "Web"}), None).await;
     let ProbeResult::Candidates { doubtful, .. } = &sight else { panic!("{sight:?}") };
     assert!(is_doubtful(&sight) && doubtful[0].client.as_deref() == Some("Web"), "{sight:?}");
@@ -215,7 +215,7 @@ async fn posts_since_a_backup_are_matched_by_their_source() {
     let since = fixture.client.timeline_since(noon_less(3), &fixture.walt).await.unwrap();
     let Timeline::Complete(all) = since else { panic!("{since:?}") };
     assert_eq!(all[0].text, "a *line*");
-    // Where the server has no such call it might be any line.
+    // On a server without this call it might be any line.
     answer();
     fixture.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::page(404, "")));
     let since = fixture.client.timeline_since(noon_less(3), &fixture.walt).await.unwrap();
@@ -247,11 +247,11 @@ async fn only_statuses_from_the_first_attempt_on_count() {
     let ProbeResult::Candidates { seen, doubtful, .. } = sight else { panic!("{sight:?}") };
     let ids = |seen: &[RemotePost]| seen.iter().map(|seen| seen.remote_id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&seen), [young.id]);
-    // Our clock may have been ahead when it left, and was set right since: a person can tell.
+    // Our clock may have been ahead when it was sent, and corrected since: a person can tell.
     assert_eq!(ids(&doubtful), [old.id]);
 }
 
-/// Sent by a clock that was an hour ahead; it is set right, and later it is that late indeed.
+/// Sent by a clock that was an hour ahead; the clock is corrected, and later it really is that late.
 #[tokio::test]
 async fn a_post_sent_by_a_clock_that_was_ahead_is_not_silently_resent() {
     for software in Software::ALL {
@@ -273,7 +273,7 @@ async fn a_post_sent_by_a_clock_that_was_ahead_is_not_silently_resent() {
     }
 }
 
-/// Its clock was not set since it was turned on.
+/// Its clock was not set after power-on.
 #[tokio::test]
 async fn a_post_sent_by_a_clock_that_was_behind_is_found() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
@@ -287,7 +287,7 @@ async fn a_post_sent_by_a_clock_that_was_behind_is_found() {
 #[tokio::test]
 async fn a_clock_ahead_of_the_servers_is_allowed_for() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
-    // Made when the request left, by a server whose clock is half an hour behind ours.
+    // Created when the request was sent, by a server whose clock is half an hour behind ours.
     fixture.fake.posts_by_hand("walt", "a", noon_less(30));
     let account = fixture.fake.account("walt").id;
     let shown =

@@ -1,5 +1,5 @@
-//! Foreign answers: the network does what was asked, and something else answers. Then the outcome of a post is unknown and
-//! it isn't sent again, nothing counts as deleted or revoked, and no bot is signed out.
+//! Foreign answers: the network does what was asked, and something else answers. Then the outcome of a post
+//! is unknown and it isn't resent, nothing counts as deleted or revoked, and no bot is signed out.
 
 use flockd::flock::NetworkKind;
 use flockd::flock::account::{Client, Tokens};
@@ -46,7 +46,7 @@ impl ProxiedNetwork<'_> {
         outcome
     }
 
-    /// Nothing of the table settles anything.
+    /// No row of the table settles anything.
     async fn doubts_all(&self) {
         let all = STATUSES.iter().flat_map(|status| errors(*status)).chain(successes());
         for (number, reply) in all.enumerate() {
@@ -59,7 +59,7 @@ impl ProxiedNetwork<'_> {
         }
     }
 
-    /// Nothing of the table shows that a post is deleted, as long as it is there.
+    /// No row of the table proves a deletion, as long as the post is there.
     async fn keeps_what_is_not_deleted(&self, path: &str) {
         let Outcome::Posted { remote_id, .. } =
             self.network.send(&self.planned(1).await, self.session).await.outcome
@@ -114,7 +114,7 @@ async fn on_a_real_pds_a_foreign_answer_settles_no_post() {
     assert_eq!(renewals, 0, "no page has the session renewed");
 }
 
-/// What may be said of tokens without ending a bot's session.
+/// What may be said about tokens without ending a bot's session.
 fn is_harmless(setback: &Rejection) -> bool {
     !setback.token_rejected && setback.why.cause != Cause::SignIn && setback.why.cause != Cause::Account
 }

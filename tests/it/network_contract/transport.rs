@@ -1,6 +1,6 @@
-//! Transport faults, the same for every network: connection refused, DNS, TLS, reset, closed, garbage, timeout,
-//! truncated, too large, redirect. Either the request provably never left, and the post may be retried, or the outcome
-//! is unknown until the account is read.
+//! Transport faults, the same for every network: connection refused, DNS, TLS, reset, closed, garbage,
+//! timeout, truncated, too large, redirect. Either the request provably was never sent, and the post may be
+//! retried, or the outcome is unknown until the account is read.
 
 use flockd::clock::SystemClock;
 use flockd::flock::account::Tokens;
@@ -29,10 +29,10 @@ trait TestNetwork {
     /// A client that expects the server at `url`.
     fn client(&self, url: &str, limits: &Timeouts) -> Box<dyn Network>;
 
-    /// What the account's client is handed with each call, when the server is at `url`.
+    /// The session that the account's client gets with each call, when the server is at `url`.
     fn session(&self, url: &str) -> Session;
 
-    /// Whether a post that is sent once more, whatever became of the first attempt, is there once.
+    /// Whether resending a post never creates a duplicate, whatever became of the first attempt.
     fn is_idempotent(&self) -> bool;
 
     /// How many posts the account has.
@@ -152,7 +152,7 @@ impl TestNetwork for OnBluesky {
         Box::new(Bluesky::new(http, clock, app, None, PostOptions::default()))
     }
 
-    /// The server of an account is named in its session.
+    /// An account's server is named in its session.
     fn session(&self, url: &str) -> Session {
         let mut session = self.session.clone();
         let Some(Tokens::AppPassword { server, .. }) = &mut session.tokens else { panic!("no app password") };
@@ -182,7 +182,7 @@ async fn sent_by(network: &dyn Network, session: &Session, kind: NetworkKind, nu
     (post, outcome)
 }
 
-/// Runs every fault on a fresh server of its own, all at once: some have to be waited out.
+/// Runs every fault on its own fresh server, all at once: some take until a timeout.
 async fn suite<P: TestNetwork>(start: impl AsyncFn() -> P) {
     unreachable_is_not_accepted(&start().await).await;
     join_all(doubts().into_iter().map(async |doubt| doubt.play(&start().await).await)).await;
@@ -190,7 +190,7 @@ async fn suite<P: TestNetwork>(start: impl AsyncFn() -> P) {
     redirects_are_not_followed(&start().await, start().await.server()).await;
 }
 
-/// Connection refused, DNS, TLS: nothing left, so the same post may be retried.
+/// Connection refused, DNS, TLS: nothing was sent, so the same post may be retried.
 async fn unreachable_is_not_accepted<P: TestNetwork>(place: &P) {
     let closed = Ports::one();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -218,18 +218,18 @@ async fn unreachable_is_not_accepted<P: TestNetwork>(place: &P) {
     assert_eq!(place.server().count(), before, "{}: nothing was sent", P::KIND);
 }
 
-/// The request left, and no answer settles it.
+/// The request was sent, and no answer settles it.
 struct Doubt {
     behaviour: Behaviour,
     /// Whether the server has the post.
     stored: bool,
     /// Ends only with a timeout.
     times_out: bool,
-    /// What the reason says of the transport, where it says something.
+    /// What the reason says about the transport, if anything.
     says: &'static str,
 }
 
-/// What is said when there is not a byte of an answer.
+/// The reason if not a byte of an answer came.
 const NO_ANSWER: &str = "the request left, and then: ";
 const TIMED_OUT: &str = "no answer in time";
 const TRUNCATED: &str = "broke off";

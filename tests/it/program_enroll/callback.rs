@@ -1,4 +1,4 @@
-//! The browser comes back by itself, and so do strangers.
+//! The browser returns by itself, and so do forged requests.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -12,10 +12,10 @@ use crate::support::terminal::prompts;
 
 use super::{BY_OAUTH1, EnrollFixture, OAUTH1};
 
-/// Many times what any browser sends.
+/// Far more than any browser sends.
 const LONG: usize = 10_000_000;
 
-/// A place whose person is @walt_lines.
+/// A sign-in fixture whose person is @walt_lines.
 async fn place() -> EnrollFixture {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
@@ -124,7 +124,7 @@ async fn endless_and_slow_requests_do_not_block_the_browser() {
     let mut long = TcpStream::connect(("127.0.0.1", place.port)).unwrap();
     let line =
         [b"GET /callback?oauth_token=".to_vec(), vec![b'a'; LONG], b" HTTP/1.1\r\n\r\n".to_vec()].concat();
-    // It is cut off somewhere in the middle, and then the rest can't be sent.
+    // The connection is cut off somewhere in the middle, and then the rest can't be sent.
     let _ = long.write_all(&line);
     let mut answer = Vec::new();
     let _ = long.read_to_end(&mut answer);

@@ -1,4 +1,4 @@
-//! Failures at X: it doesn't know the app, can't be reached, or breaks off.
+//! Failures at X: it doesn't know the app, is unreachable, or fails midway.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::support::terminal::prompts;
 
 use super::{BY_OAUTH1, EnrollFixture, OAUTH1};
 
-/// A place whose person is @walt_lines.
+/// A sign-in fixture whose person is @walt_lines.
 async fn place() -> EnrollFixture {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");

@@ -9,7 +9,7 @@ use crate::support::terminal::prompts;
 
 use super::{BY_OAUTH2, CONFIDENTIAL, EnrollFixture, OAUTH1, PUBLIC, error, names_both};
 
-/// A place whose person is @walt_lines.
+/// A sign-in fixture whose person is @walt_lines.
 async fn place(keys: &str) -> EnrollFixture {
     let place = EnrollFixture::new(keys).await;
     place.fake.person_is("walt_lines");

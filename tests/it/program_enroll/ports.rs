@@ -7,7 +7,7 @@ use crate::support::terminal::prompts;
 
 use super::{EnrollFixture, OAUTH1, PUBLIC};
 
-/// Takes ports of a place, counted from its first one.
+/// Takes ports of a fixture, counted from its first one.
 fn taken(place: &EnrollFixture, further: &[u16]) -> Vec<TcpListener> {
     further.iter().map(|further| TcpListener::bind(("127.0.0.1", place.port + further)).unwrap()).collect()
 }

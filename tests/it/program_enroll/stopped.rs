@@ -9,10 +9,10 @@ use crate::support::terminal::prompts;
 
 use super::{BY_OAUTH1, EnrollFixture, OAUTH1, error};
 
-/// What `stty` says of a terminal that shows what is typed.
+/// What `stty` prints for a terminal with echo.
 const SHOWS: &str = " echo ";
 
-/// A command in a shell, which tells how it ended and how the terminal is then.
+/// A command in a shell that reports its exit status and the terminal's state afterwards.
 fn in_a_shell(command: &Command) -> Terminal {
     let mut shell = Command::new("sh");
     shell.args(["-c", "trap : INT; \"$0\" \"$@\"; echo \"status $?\"; stty -a"]);
@@ -86,7 +86,7 @@ async fn ctrl_c_informs_a_waiting_browser() {
     place.fake.request(3).await;
     terminal.interrupt();
     place.failed(terminal).await;
-    // Either the page says so, or the connection has ended: nothing hangs.
+    // Either the page reports it, or the connection has ended: nothing hangs.
     if let Ok(page) = shown.await.unwrap() {
         assert_eq!(page.status(), 400);
     }

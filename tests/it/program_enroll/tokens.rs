@@ -1,4 +1,4 @@
-//! Tokens that a person already has, by a pipe or typed at the terminal.
+//! Tokens that a person already has, piped or typed at the terminal.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use super::{EnrollFixture, OAUTH1, PUBLIC, error, names_both};
 
 const ENROLL: [&str; 4] = ["enroll", "walt", "--tokens", "-"];
 
-/// The pair of @walt_lines as it came out of a sign-in elsewhere.
+/// The token pair of @walt_lines, as another sign-in returned it.
 async fn pair(place: &EnrollFixture) -> (String, String) {
     place.fake.person_is("walt_lines");
     let mut terminal = place.enroll(&["walt"]);
@@ -27,7 +27,7 @@ async fn pair(place: &EnrollFixture) -> (String, String) {
     pair
 }
 
-/// Forgets what is kept, at no cost to the tokens.
+/// Forgets the stored tokens without revoking them.
 async fn forget(place: &EnrollFixture) {
     for file in ["flock.db", "flock.db-wal", "flock.db-shm", "flock.db.lock", "flock.db.bell", "flock.key"] {
         let _ = std::fs::remove_file(place.folder.path(file));

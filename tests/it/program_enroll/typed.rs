@@ -1,4 +1,4 @@
-//! What is typed or pasted at the prompt: a PIN, the address at which the browser ends, or a part of it.
+//! What is typed or pasted at the prompt: a PIN, the callback address, or a part of it.
 
 use std::process::Stdio;
 
@@ -7,14 +7,14 @@ use crate::support::terminal::prompts;
 
 use super::{BY_OAUTH1, EnrollFixture, OAUTH1, Piped, error};
 
-/// A place whose person is @walt_lines.
+/// A sign-in fixture whose person is @walt_lines.
 async fn place() -> EnrollFixture {
     let place = EnrollFixture::new(OAUTH1).await;
     place.fake.person_is("walt_lines");
     place
 }
 
-/// The verifier in an address at which the browser ends.
+/// The verifier in a callback address.
 fn verifier(ends_at: &str) -> String {
     ends_at.split_once("oauth_verifier=").unwrap().1.to_owned()
 }

@@ -12,7 +12,7 @@ use crate::support::terminal::prompts;
 
 use super::{MastodonFolder, flock};
 
-/// The code on the page that a server shows where no browser can come back.
+/// The code on the page that a server shows where no browser can return.
 async fn code_on(page: &str) -> String {
     let (status, text) = browser::open(page).await;
     assert_eq!(status, 200, "{text}");
@@ -65,7 +65,7 @@ async fn a_code_is_shown_where_all_ports_are_taken() {
     let config = std::fs::read_to_string(place.folder.path("flock.toml")).unwrap();
     let port = config.split("callback_port = ").nth(1).unwrap().split('\n').next().unwrap();
     let port: u16 = port.parse().unwrap();
-    // What can't be had here is taken by another program already.
+    // A port that can't be bound here is already taken by another program.
     let _taken = [0, 1, 2].map(|further| TcpListener::bind((Ipv4Addr::LOCALHOST, port + further)));
     let mut terminal = place.enroll(&["walt"]);
     terminal.wait_for(prompts::CODE_INSTEAD);
@@ -86,7 +86,7 @@ async fn the_app_is_registered_once_for_all_bots() {
         assert_eq!(place.end(terminal).code, Some(0));
     }
     assert_eq!(place.fake.apps().len(), 1);
-    // Servers clear apps away that are not used: then it is done anew.
+    // Servers remove unused apps: then flockd registers again.
     place.fake.forget_apps();
     place.fake.person_is("walt");
     let mut terminal = place.enroll(&["walt"]);
@@ -197,7 +197,7 @@ async fn a_token_of_another_app_can_only_be_forgotten() {
     assert!(place.whoami("walt")["problem"].is_string());
 }
 
-/// A server that is not ours has the last word on how one signs in: PKCE, the app's secret in the body, the code.
+/// A third-party server decides how sign-in works: PKCE, the app's secret in the body, the code.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_third_party_server_accepts_the_sign_in() {
     let oidc = Oidc::of_mastodon("walt");
@@ -206,7 +206,7 @@ async fn a_third_party_server_accepts_the_sign_in() {
     let (status, text) = browser::open(&terminal.word(&oidc.url)).await;
     assert!(status == 200 && text.contains("@walt@social.example"), "{status}: {text}");
     assert_eq!(terminal.ended().code, Some(0));
-    // Once more, now that the app is registered: the server is asked whether it knows it.
+    // Once more, with the app registered: the server is asked whether it still knows the app.
     let mut terminal = Terminal::run(folder.command(&["enroll", "walt", "--no-browser"]));
     browser::open(&terminal.word(&oidc.url)).await;
     let ended = terminal.ended();

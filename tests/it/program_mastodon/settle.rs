@@ -1,4 +1,4 @@
-//! Unknown outcomes on each kind of server: nothing twice, nothing lost, and no secret in the log.
+//! Unknown outcomes on each kind of server: nothing is repeated or lost, and no secret is logged.
 
 use std::process::Stdio;
 
@@ -10,7 +10,7 @@ use super::MastodonFolder;
 
 const EVERY_SECOND: &str = "* * * * * *";
 
-/// A place whose bot walt is signed in and posts every second.
+/// A fixture whose bot walt is signed in and posts every second.
 async fn place(software: Software) -> MastodonFolder {
     let place = MastodonFolder::with(software, EVERY_SECOND).await;
     place.bring_token();
@@ -22,7 +22,7 @@ fn start(place: &MastodonFolder) -> Daemon {
     Daemon::spawn(run.env("RUST_LOG", "trace").stdin(Stdio::null()))
 }
 
-/// Lets the poem come to its end, and looks what there is.
+/// Runs the poem to its end, and checks the result.
 fn comes_to_its_end(place: &MastodonFolder, daemon: Daemon, attempts: &[u64]) {
     daemon.wait_for_event("exhausted");
     let log = daemon.stop_and_read();
@@ -40,7 +40,7 @@ fn comes_to_its_end(place: &MastodonFolder, daemon: Daemon, attempts: &[u64]) {
 async fn a_post_with_a_truncated_answer_is_found_on_the_account() {
     for software in Software::ALL {
         let place = place(software).await;
-        // Reads lag behind writes: the first look shows nothing.
+        // Reads lag behind writes: the first probe shows nothing.
         place.fake.hide_new_posts(1);
         place.fake.next_post(Behaviour::StoreAndBreakOff);
         let daemon = start(&place);
@@ -64,7 +64,7 @@ async fn a_post_not_stored_is_resent_with_the_same_key() {
     }
 }
 
-/// The account shows it too late, so that it is sent again: a server that knows the key says what it said.
+/// The account shows it too late, so it is resent: a server that honors the key replays its answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_premature_retry_is_deduplicated_by_the_key_where_supported() {
     for software in [Software::Mastodon, Software::Pleroma] {
@@ -83,7 +83,7 @@ async fn a_replayed_error_ends_with_the_next_key() {
     place.fake.fails_next_post(Reply::new(500, "{\"error\":\"Something went wrong\"}"));
     let daemon = start(&place);
     daemon.wait_for_event("outcome-unknown");
-    // What Pleroma says out of its cache.
+    // What Pleroma returns from its cache.
     daemon.wait_for_event_with("retry-scheduled", &["HTTP 500"]);
     comes_to_its_end(&place, daemon, &[3, 1, 1]);
     assert!(place.fake.posts()[0].key.as_ref().unwrap().ends_with(".1"));

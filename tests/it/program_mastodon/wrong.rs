@@ -8,7 +8,7 @@ use crate::support::signing::{feed, posts_of, state_of};
 
 use super::MastodonFolder;
 
-/// `enroll walt` with a token from standard input that comes to nothing; returns what it said.
+/// `enroll walt` with a token from standard input that fails; returns the error.
 fn refused(place: &MastodonFolder, token: &str) -> String {
     let said = feed(place.command(&["enroll", "walt", "--tokens", "-"]), token);
     assert_eq!(said.code, 1, "{said:?}");
@@ -17,7 +17,7 @@ fn refused(place: &MastodonFolder, token: &str) -> String {
     said.err
 }
 
-/// Why the newest post of walt's did not go through, in one word.
+/// The cause why walt's newest post did not go through.
 fn cause(place: &MastodonFolder) -> Value {
     posts_of(&place.folder, "walt").pop().unwrap()["cause"].clone()
 }
@@ -36,7 +36,7 @@ async fn a_wrong_account_is_rejected_and_its_token_revoked() {
     place.wrote_no_secret(&ended.seen.replace(&*terminal_input(&place), ""));
 }
 
-/// What the person saw on purpose: the state in the page's address.
+/// What the person is meant to see: the state in the page's address.
 fn terminal_input(place: &MastodonFolder) -> String {
     place.fake.asked()[0].get("state").unwrap_or_default().to_owned()
 }
