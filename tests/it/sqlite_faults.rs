@@ -23,14 +23,14 @@ use tempfile::TempDir;
 
 use super::ledger;
 
-/// How a child says that no disk can be mounted here.
+/// How a child reports that no disk can be mounted here.
 const NO_MOUNT: i32 = 77;
-/// How a child says that it was not left out.
+/// How a child reports that it was not filtered out.
 const TOLD: &str = "the story was told to its end";
 /// Tells a copy of this program that it is the child of a test, and which folder to work in.
 const CHILD: &str = "FLOCKD_TEST_CHILD";
 
-/// A folder for a ledger, and where it will be.
+/// A folder for a ledger, and the ledger's path in it.
 struct LedgerFolder {
     folder: TempDir,
     path: PathBuf,
@@ -39,7 +39,7 @@ struct LedgerFolder {
 impl LedgerFolder {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        // Messages name the file itself, even if the folder is known by a link.
+        // Messages name the file's real path, even if the folder is reached through a symlink.
         let path = folder.path().canonicalize().unwrap().join("flock.db");
         Self { folder, path }
     }
@@ -56,7 +56,7 @@ impl LedgerFolder {
         Sqlite::open_as_client(&self.database()).await
     }
 
-    /// Makes a ledger with one bot and a few posts, which no process has open and which is one file.
+    /// Makes a ledger with one bot and a few posts, which no process has open and which is a single file.
     async fn left_alone(&self, posts: i64) {
         let elsewhere = tempfile::tempdir().unwrap();
         let store = Sqlite::open_as_owner(&database(&elsewhere.path().join("flock.db"))).await.unwrap();
@@ -77,7 +77,7 @@ async fn stranger(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).create_if_missing(true).connect().await.unwrap()
 }
 
-/// This program once more, doing one test only, as that test's child.
+/// This program once more, running only one test, as that test's child.
 fn child(test: &str, folder: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([&format!("sqlite_faults::{test}"), "--exact", "--nocapture"]).env(CHILD, folder);
@@ -103,7 +103,7 @@ fn on_a_disk_of(size: &str, test: &str) {
     assert!(output.status.success() && said.contains(TOLD), "{said}");
 }
 
-/// Takes all the room that is left on a disk; [`make_room`] gives it back.
+/// Takes all free space on a disk; [`make_room`] gives it back.
 fn fill(folder: &Path) {
     use std::io::Write;
     let mut file = std::fs::File::create(folder.join("filler")).unwrap();

@@ -1,5 +1,5 @@
-//! What every ledger promises, as tests of any [`Store`] that run for each implementation. What is specific to one (files, locks,
-//! servers) is elsewhere.
+//! What every ledger promises, as tests of any [`Store`] that run for each implementation. Implementation
+//! details (files, locks, servers) are tested elsewhere.
 
 mod bots;
 mod choosing;
@@ -25,13 +25,13 @@ use tempfile::TempDir;
 
 use super::ledger;
 
-/// A new ledger, seen by two who work with it at once.
+/// A new ledger, opened by two users at once.
 pub(crate) struct Ledger {
-    /// Its holder.
+    /// The lease owner.
     pub one: Arc<dyn Store>,
     /// A client beside the lease owner.
     pub other: Arc<dyn Store>,
-    /// Opens a copy that [`Store::copy_to`] has made.
+    /// Opens a backup that [`Store::copy_to`] has made.
     open_copy: fn(PathBuf) -> BoxFuture<'static, Arc<dyn Store>>,
     folder: TempDir,
 }
@@ -48,7 +48,7 @@ impl Ledger {
         self.folder.path()
     }
 
-    /// Enters a bot of that name and brings a post of it into a state.
+    /// Enters a bot of that name and brings one of its posts into a state.
     async fn post_in(&self, state: State, draft: Draft) -> Post {
         let (begins, moves) = ledger::way_to(state);
         self.one.upsert_bots(&[ledger::entry(draft.bot.as_str())], ledger::at(0)).await.unwrap();

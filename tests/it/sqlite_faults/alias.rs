@@ -11,7 +11,7 @@ use flockd::store::{Store, StoreError};
 use super::{LedgerFolder, TOLD, child, child_folder, count, database, on_a_disk_of};
 use crate::ledger::{at, by_hand, entry};
 
-/// Both ways of opening are refused with these words, and leave nothing beside the name.
+/// Both ways of opening are refused with this message, and leave nothing beside the name.
 async fn refused(name: &Path, say: &[&str]) {
     let (hold, beside) =
         (Sqlite::open_as_owner(&database(name)).await, Sqlite::open_as_client(&database(name)).await);
@@ -41,7 +41,7 @@ async fn a_hard_link_is_refused_under_either_name() {
     assert_eq!(count(&place.hold().await.unwrap()).await, 3);
 }
 
-/// A copy that is made by linking must not take the commands from a daemon that runs.
+/// A copy made as a hard link must not divert commands from a running daemon.
 #[tokio::test]
 async fn a_link_made_while_a_daemon_runs_is_refused_and_the_original_works() {
     let place = LedgerFolder::new();
@@ -55,7 +55,7 @@ async fn a_link_made_while_a_daemon_runs_is_refused_and_the_original_works() {
     assert!(matches!(place.hold().await, Err(StoreError::Locked(_))));
 }
 
-/// Not a test by itself: it holds the ledger until its standard input ends.
+/// Not a test by itself: it holds the lease until its standard input ends.
 #[tokio::test]
 async fn child_that_holds_the_lease_until_told() {
     let Some(folder) = child_folder() else { return };
@@ -64,7 +64,7 @@ async fn child_that_holds_the_lease_until_told() {
     std::io::read_to_string(std::io::stdin()).unwrap();
 }
 
-/// No name, no lock file, one link: what is left to tell is the file itself.
+/// Another name, no lock file, one link: only the file itself identifies the ledger.
 #[tokio::test]
 async fn the_lock_is_on_the_file_whatever_its_name() {
     let place = LedgerFolder::new();
@@ -79,7 +79,7 @@ async fn the_lock_is_on_the_file_whatever_its_name() {
     let held = Sqlite::open_as_owner(&database(&renamed)).await.unwrap_err();
     assert!(matches!(&held, StoreError::Locked(message) if message.contains("another name")), "{held:?}");
     fs::rename(&renamed, &place.path).unwrap();
-    // Without the lock's file, too.
+    // Without the lock file, too.
     fs::remove_file(place.folder.path().join("flock.db.lock")).unwrap();
     assert!(matches!(place.hold().await, Err(StoreError::Locked(_))));
     drop(holder.stdin.take());
@@ -87,7 +87,7 @@ async fn the_lock_is_on_the_file_whatever_its_name() {
     assert_eq!(count(&place.hold().await.unwrap()).await, 3);
 }
 
-/// A link leads to the ledger's own folder, where its log and its lock are.
+/// A symlink resolves to the ledger's own folder, where its WAL and its lock are.
 #[tokio::test]
 async fn a_symbolic_link_leads_to_the_ledgers_folder() {
     let place = LedgerFolder::new();
@@ -104,7 +104,7 @@ async fn a_symbolic_link_leads_to_the_ledgers_folder() {
     assert!(matches!(place.hold().await, Err(StoreError::Locked(_))));
 }
 
-/// Not a test by itself: `flock.db` is mounted at another place, and then again where its name has a blank.
+/// Not a test by itself: `flock.db` is bind-mounted elsewhere, and then again under a path with a space.
 #[tokio::test]
 async fn child_with_a_bind_mounted_ledger() {
     let Some(folder) = child_folder() else { return };
@@ -136,7 +136,7 @@ fn a_bind_mounted_file_is_refused_and_a_mounted_folder_is_not() {
     on_a_disk_of("16m", "alias::child_with_a_bind_mounted_ledger");
 }
 
-/// A process that follows a link in the place of one of flockd's own files would overwrite a file elsewhere.
+/// If flockd followed a symlink in place of one of its own files, it would overwrite a file elsewhere.
 #[tokio::test]
 async fn symlinks_in_place_of_flockds_files_are_not_followed() {
     let place = LedgerFolder::new();
@@ -166,7 +166,7 @@ async fn symlinks_in_place_of_flockds_files_are_not_followed() {
     }
 }
 
-/// SQLite's own files, too: what is written to the log is the ledger.
+/// SQLite's own files, too: what is written to the WAL is the ledger.
 #[tokio::test]
 async fn a_symlink_in_place_of_the_wal_is_refused() {
     for ending in ["-wal", "-shm", "-journal"] {

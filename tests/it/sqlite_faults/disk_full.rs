@@ -1,4 +1,4 @@
-//! A full disk: what is on its way is recorded, and nothing is sent until there is room again.
+//! A full disk: results in flight are recorded, and nothing is sent until there is space again.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -20,10 +20,10 @@ use crate::support::fixture::{EngineFixture, IN_FLIGHT};
 use crate::support::flock::poem;
 use crate::support::network::Next;
 
-/// What the ballast takes up.
+/// The disk space that the ballast takes.
 const BALLAST: u64 = 4 << 20;
 
-/// What the ballast of a ledger takes up now.
+/// The disk space that a ledger's ballast takes now.
 fn ballast(ledger: &Path) -> Option<u64> {
     ledger.with_extension("db.ballast").metadata().ok().map(|file| file.blocks() * 512)
 }
@@ -45,7 +45,7 @@ async fn space_is_reserved_before_the_first_post_and_freed_at_the_end() {
         store.close().await;
         drop(store);
         assert_eq!(ballast(&place.path), None);
-        // As a holder leaves it that is killed.
+        // As a killed lease owner leaves it.
         let left = std::fs::File::create(place.path.with_extension("db.ballast")).unwrap();
         std::io::Write::write_all(&mut &left, &vec![7; usize::try_from(BALLAST).unwrap()]).unwrap();
     }
@@ -121,7 +121,7 @@ async fn child_with_many_posts_in_flight() {
     }
     fill(&folder);
     for post in &flying {
-        // Each in a commit of its own, and as long as can be: the most that results can take.
+        // Each in a separate commit, and as long as possible: the most space that results can take.
         let why = flockd::flock::post::Why::new(Cause::Text, long.clone());
         store.advance(post.id, &Move::Refuse(why), at(9)).await.expect("a result found no room");
     }
@@ -142,7 +142,7 @@ async fn child_that_is_started_on_a_full_disk() {
     let store = Sqlite::open_as_owner(&database(&path)).await.unwrap();
     store.upsert_bots(&["walt", "emily"].map(entry), at(0)).await.unwrap();
     store.open(&by_hand("walt", "on its way", 1)).await.unwrap();
-    // What a killed holder leaves: its files as they are now.
+    // What a killed lease owner leaves: its files as they are now.
     let killed = folder.join("killed");
     std::fs::create_dir(&killed).unwrap();
     for name in ["flock.db", "flock.db-wal", "flock.db.lock", "flock.db.ballast"] {
@@ -153,7 +153,7 @@ async fn child_that_is_started_on_a_full_disk() {
     let store = Sqlite::open_as_owner(&database(&killed)).await.expect("the flock did not start");
     assert_eq!(ballast(&killed), Some(0), "there was room without it");
     assert_eq!(store.take_over(at(2)).await.unwrap().len(), 1);
-    // A log that was brought back into its ledger may have left more room than the ballast had.
+    // A WAL that was checkpointed into its ledger may have freed more space than the ballast took.
     std::fs::write(folder.join("of another program"), vec![0; 1 << 20]).unwrap();
     let full = StoreError::Full(killed.display().to_string());
     assert_eq!(store.open(&by_hand("emily", "too late", 3)).await, Err(full));
@@ -165,7 +165,7 @@ fn a_leftover_ballast_lets_a_flock_start() {
     on_a_disk_of("16m", "disk_full::child_that_is_started_on_a_full_disk");
 }
 
-/// An export of one bot with so many long posts.
+/// An export of one bot with this many long posts.
 fn export_of(posts: usize) -> Vec<u8> {
     let at = "2026-01-02T03:04:05Z";
     let mut lines = vec![
@@ -195,7 +195,7 @@ async fn child_that_imports_more_than_fits() {
     assert_eq!(import(12_000).await, Err(StoreError::Full(path.display().to_string())));
     assert_eq!(store.bot_record(&bot("walt"), at(10)).await, Ok(None), "nothing came in");
     assert_eq!(import(20).await.unwrap().unwrap().posts, 20, "and what has room does");
-    // The guards are where they were.
+    // The triggers are in place again.
     let mut db = stranger(&path).await;
     let moved = sqlx::query("update post set state = 'planned'").execute(&mut db).await.unwrap_err();
     assert!(moved.to_string().contains("illegal move"), "{moved}");

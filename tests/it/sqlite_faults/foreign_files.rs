@@ -1,4 +1,4 @@
-//! Other files in the place of the ledger: each gets a clear error and is left as it was.
+//! Other files in place of the ledger: each gets a clear error and is left unchanged.
 
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::Path;
@@ -11,7 +11,7 @@ use sqlx::{ConnectOptions as _, Connection as _, Executor};
 
 use super::{LedgerFolder, count, database, is_sound, stranger};
 
-/// Both ways of opening must say this, and leave the file as it is.
+/// Both ways of opening must report this, and leave the file unchanged.
 async fn refused(path: &Path, say: &[&str]) {
     let before = std::fs::read(path).ok();
     let (hold, beside) =
@@ -93,7 +93,7 @@ async fn only_the_lease_owner_migrates_an_older_ledger() {
     assert!(error.contains("older flockd") && error.contains("flockd run"), "{error}");
 }
 
-/// A ledger as the flockd had left it that knew so many of the changes to its tables, with a bot that posted.
+/// A ledger as left by a flockd that knew this many migrations, with a bot that posted.
 async fn left_by_an_older_flockd(place: &LedgerFolder, changes: usize) {
     let folder = tempfile::tempdir().unwrap();
     let migrations = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations/sqlite");
@@ -118,7 +118,7 @@ async fn left_by_an_older_flockd(place: &LedgerFolder, changes: usize) {
     db.close().await.unwrap();
 }
 
-/// The name of the copy that this flockd makes of an older ledger.
+/// The name of the backup that this flockd makes of an older ledger.
 fn copy_from_before() -> String {
     let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/migrations/sqlite")).unwrap();
     let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
@@ -131,7 +131,7 @@ async fn an_older_ledger_is_backed_up_before_it_is_migrated() {
         let place = LedgerFolder::new();
         left_by_an_older_flockd(&place, changes).await;
         let copy = place.folder.path().join(copy_from_before());
-        // Of an earlier try, whose ledger knew less.
+        // From an earlier attempt, with fewer migrations.
         std::fs::write(&copy, "old").unwrap();
         let held = place.hold().await.unwrap();
         assert_eq!(held.copy_from_before(), Some(&*copy));
@@ -149,7 +149,7 @@ async fn an_older_ledger_is_backed_up_before_it_is_migrated() {
         assert_eq!(again.copy_from_before(), None, "it is up to date");
         again.close().await;
         drop(again);
-        // The way back.
+        // Going back to the backup.
         std::fs::remove_file(&place.path).unwrap();
         std::fs::rename(&copy, &place.path).unwrap();
         let back = place.hold().await.unwrap();
@@ -170,7 +170,7 @@ async fn without_a_backup_nothing_is_migrated() {
     assert_eq!(sqlx::query_scalar::<_, i64>(applied).fetch_one(&mut ledger).await.unwrap(), 5);
 }
 
-/// A disk that was lost, a restore that did nothing: what held every post must not begin anew without a word.
+/// After a lost disk or a failed restore, the ledger that held every post must not silently start empty.
 #[tokio::test]
 async fn a_file_without_content() {
     for content in [vec![], vec![0; 10], vec![0; 4_096], vec![0; 40_000]] {
@@ -211,7 +211,7 @@ async fn a_dangling_symlink_and_special_files() {
     refused(Path::new("/dev/null"), &["is not a regular file"]).await;
 }
 
-/// Both ways of opening it say so, and one of them before it looks for damage.
+/// Both ways of opening report it, and one of them before it checks for damage.
 #[tokio::test]
 async fn a_truncated_ledger() {
     let place = LedgerFolder::new();

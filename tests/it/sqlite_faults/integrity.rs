@@ -1,4 +1,4 @@
-//! A damaged ledger: opening it as the sender fails at once, and nothing is repaired or made anew.
+//! A damaged ledger: opening it as the sender fails at once, and nothing is repaired or recreated.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -12,7 +12,7 @@ use crate::ledger::{at, entry, given_up};
 
 const PAGE: u64 = 4_096;
 
-/// A ledger that is not held any more, and its file.
+/// A ledger that no process holds any more, and its file.
 async fn made(posts: i64) -> (LedgerFolder, File) {
     let place = LedgerFolder::new();
     place.left_alone(posts).await;
@@ -51,7 +51,7 @@ async fn a_corrupt_page_in_the_middle() {
 async fn a_few_flipped_bytes() {
     let (place, file) = made(2_000).await;
     let pages = pages_with_posts(&place.path);
-    // Where the page says where its rows begin.
+    // Inside the page's array of cell pointers.
     let at = pages[pages.len() / 3] * PAGE + 20;
     let mut bytes = [0; 4];
     file.read_exact_at(&mut bytes, at).unwrap();
@@ -79,7 +79,7 @@ async fn an_index_with_missing_rows() {
     is_refused(&place).await;
 }
 
-/// What was cut off never was: the ledger is what it was at the last commit that is whole, as after a power cut.
+/// The truncated part never happened: the ledger is as of its last complete commit, as after a power cut.
 #[tokio::test]
 async fn a_truncated_write_ahead_log() {
     let (before, after) = (LedgerFolder::new(), LedgerFolder::new());

@@ -1,5 +1,5 @@
-//! The lease: one process sends, others open the ledger as clients and notify it. And a ledger that another program has
-//! locked, which flockd waits ten seconds for.
+//! The lease: one process sends, others open the ledger as clients and notify it. Also a ledger that another
+//! program has locked, for which flockd waits ten seconds.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -19,7 +19,7 @@ use crate::support::clock::{minutes, seconds};
 use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, poem};
 
-/// What must come does so at once; after this long it is not coming.
+/// Whatever should come comes at once; after this long it will not.
 const SOON: Duration = crate::support::PATIENCE;
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn another_name_for_the_file_is_the_same_ledger() {
     assert!(matches!(Sqlite::open_as_owner(&database(&by_link)).await, Err(StoreError::Locked(_))));
     let by_dots = place.folder.path().join(".").join("flock.db");
     assert!(matches!(Sqlite::open_as_owner(&database(&by_dots)).await, Err(StoreError::Locked(_))));
-    // A ring by another name is heard, too.
+    // A notification under another name arrives, too.
     let beside = Sqlite::open_as_client(&database(&by_link)).await.unwrap().unwrap();
     let heard = async { tokio::join!(first.notified(), beside.notify()) };
     timeout(SOON, heard).await.unwrap();
@@ -121,17 +121,17 @@ async fn notifications_arrive_in_a_deep_folder() {
     beside.notify().await;
 }
 
-/// The system keeps about ten rings; a command must not hang because the daemon is busy or stopped.
+/// The system queues about ten notifications; a command must not hang because the daemon is busy or stopped.
 #[tokio::test]
 async fn a_notify_never_waits_for_a_daemon_that_does_not_listen() {
     let place = LedgerFolder::new();
     let holder = place.hold().await.unwrap();
     let beside = place.beside().await.unwrap().unwrap();
     let (done, rang) = std::sync::mpsc::channel();
-    // In a thread of its own: a ring that blocks must fail this test, not hold it up.
+    // In a thread of its own: a notification that blocks must fail this test, not hang it.
     std::thread::spawn(move || {
         let all_at_once = (0..1_000).all(|_| beside.notify().now_or_never().is_some());
-        // Should the test have ended by its own limit, nothing listens any more.
+        // If the test has already timed out, nothing listens any more.
         drop(done.send((all_at_once, beside)));
     });
     let (all_at_once, beside) = rang.recv_timeout(SOON).expect("a ring waited for the holder");
@@ -142,7 +142,7 @@ async fn a_notify_never_waits_for_a_daemon_that_does_not_listen() {
     timeout(SOON, holder.notified()).await.unwrap();
 }
 
-/// More than ten seconds, and less than for ever.
+/// More than ten seconds, but bounded.
 const BOUND: Duration = crate::support::PATIENCE;
 const LOCKED: &str = "is locked by another program: close what has it open";
 

@@ -1,4 +1,4 @@
-//! A write-ahead log that belongs to another ledger: SQLite would write it into this one.
+//! A write-ahead log that belongs to another ledger: SQLite would apply it to this one.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use sqlx::Connection;
 use super::{LedgerFolder, count, stranger};
 use crate::ledger::{at, entry, given_up};
 
-/// A ledger as a killed holder leaves it: two posts in a copy that was made of it before, and more in its log.
+/// A ledger as a killed owner leaves it: two posts in an earlier copy of it, and more in its WAL.
 async fn killed() -> LedgerFolder {
     let (living, place) = (LedgerFolder::new(), LedgerFolder::new());
     let store = living.hold().await.unwrap();
@@ -25,7 +25,7 @@ async fn killed() -> LedgerFolder {
     place
 }
 
-/// Both ways of opening are refused with these words, and change nothing.
+/// Both ways of opening are refused with this message, and change nothing.
 async fn refused(place: &LedgerFolder, say: &[&str]) {
     let content = || ["flock.db", "flock.db-wal"].map(|name| fs::read(place.folder.path().join(name)).ok());
     let before = content();
@@ -44,14 +44,14 @@ async fn a_copy_in_place_of_a_ledger_in_use() {
     let place = killed().await;
     fs::rename(place.folder.path().join("copy.db"), &place.path).unwrap();
     refused(&place, &["is not of the ledger", "which is a copy", "flock.db-shm"]).await;
-    // What the message says helps.
+    // The remedy in the message works.
     for name in ["flock.db-wal", "flock.db-shm"] {
         fs::remove_file(place.folder.path().join(name)).unwrap();
     }
     assert_eq!(count(&place.hold().await.unwrap()).await, 2);
 }
 
-/// This is what the refusal is for: should SQLite ever look whose log it is, this fails, and the refusal can go.
+/// The reason for the refusal: should SQLite ever check whose WAL it is, this fails, and the refusal can go.
 #[tokio::test]
 async fn sqlite_would_apply_it() {
     let place = killed().await;
@@ -59,7 +59,7 @@ async fn sqlite_would_apply_it() {
     let mut db = stranger(&place.path).await;
     let posts = sqlx::query_scalar::<_, i64>("select count(*) from post").fetch_one(&mut db).await;
     assert!(posts.as_ref().ok() != Some(&2), "{posts:?}");
-    // It is not closed on purpose: closing would tidy up.
+    // Deliberately left open: closing would clean up.
     drop(db.close_hard().await);
 }
 

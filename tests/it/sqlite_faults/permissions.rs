@@ -46,7 +46,7 @@ async fn child_that_may_only_read() {
     }
 }
 
-/// Root may write whatever the mode says, so this is told by a child that runs as another user.
+/// Root may write whatever the mode says, so a child that runs as another user checks this.
 #[tokio::test]
 async fn a_read_only_ledger() {
     let place = LedgerFolder::new();
@@ -77,8 +77,8 @@ async fn a_read_only_ledger() {
     assert_eq!(count(&place.hold().await.unwrap()).await, 3);
 }
 
-/// What a child says that may not write: another user, where root runs the tests, who may write whatever the
-/// mode says.
+/// The output of a child without write access: another user if root runs the tests, as root may write
+/// whatever the mode says.
 fn said_by_another(place: &LedgerFolder) -> Option<String> {
     let mut command = child("permissions::child_that_may_only_read", place.folder.path());
     if std::fs::metadata("/proc/self").unwrap().uid() == 0 {

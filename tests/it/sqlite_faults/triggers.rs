@@ -1,4 +1,4 @@
-//! The rules are in the tables, too, for every tool that opens the file.
+//! The rules are also in the tables, for every tool that opens the file.
 
 use flockd::flock::NetworkKind;
 use flockd::flock::post::{Post, State};
@@ -79,7 +79,7 @@ async fn planned_columns_cannot_be_changed() {
     refused(&mut db, "update credential set sealed = x'02'", grows).await;
     refused(&mut db, "update credential set sealed = null, version = version + 1", "CHECK").await;
     assert_eq!(store.post(post.id).await.unwrap(), Some(post));
-    // What is sent may become known after planning, and stays the same from then on.
+    // The payload may be set after planning, and stays the same from then on.
     db.execute("update post set record = 'one'").await.unwrap();
     db.execute("update post set record = 'one'").await.unwrap();
     for other in ["'two'", "null"] {
@@ -103,7 +103,7 @@ async fn no_post_starts_in_a_final_state() {
             State::Planned | State::Released => {
                 db.execute(sqlx::AssertSqlSafe(insert)).await.unwrap();
             }
-            // The planned one is open, so that this is refused for another reason.
+            // The planned post is open, so this is refused for another reason.
             State::Sending => refused(&mut db, &insert, "UNIQUE constraint failed: post.bot").await,
             _ => refused(&mut db, &insert, "illegal beginning").await,
         }

@@ -120,7 +120,7 @@ async fn accounts(store: &Sqlite) {
     assert_eq!(moved, [5_200, 3_200, 2_200, 1_700], "the last that an old row tells");
 }
 
-/// The old rows take part in everything.
+/// The old rows work like new ones.
 async fn an_upgraded_ledger_keeps_working(store: &Sqlite) {
     let taken = store.take_over(at(0)).await.unwrap();
     let [Post { id, state: State::Unknown, .. }] = taken[..] else { panic!("{taken:?}") };

@@ -70,7 +70,7 @@ pub(super) async fn two_histories_are_not_merged(ledger: Ledger) {
     assert_eq!(open.text.as_deref(), Some("hers"));
 }
 
-/// A daemon has seen the new name before `was` was set.
+/// A daemon saw the new name before `was` was set.
 pub(super) async fn a_name_without_posts_takes_over_a_history(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "whitman"]).await;
     ledger.one.open(&by_hand("walt", "his", 1)).await.unwrap();
@@ -129,7 +129,7 @@ pub(super) async fn an_account_is_remembered(ledger: Ledger) {
     // It may be known before the daemon has seen the bot.
     ledger.one.remember(&bot("emily"), &account("9")).await.unwrap();
     assert_eq!(ledger.other.account(&bot("emily")).await.unwrap(), Some(account("9")));
-    // A changed schedule changes nothing about the account.
+    // A changed schedule does not affect the account.
     let other = BotEntry { schedule: "5 * * * * UTC".to_owned(), ..entry("walt") };
     ledger.one.upsert_bots(&[other], at(30)).await.unwrap();
     assert!(ledger.one.bot_record(&bot("walt"), at(30)).await.unwrap().unwrap().account.is_some());

@@ -29,7 +29,7 @@ pub(super) async fn a_seed_is_drawn_once_and_follows_a_rename(ledger: Ledger) {
     let emily = seed_of(&*ledger.other, "emily").await;
     assert_ne!(emily, early);
     ledger.one.open(&of_slot("walt", "a line", 1, 60)).await.unwrap();
-    // The new name had a seed of its own.
+    // The new name had its own seed.
     ledger.other.seed(&bot("whitman")).await.unwrap();
     let renamed = BotEntry { was: Some(bot("walt")), ..entry("whitman") };
     ledger.one.upsert_bots(&[renamed, entry("emily")], at(70)).await.unwrap();
@@ -90,7 +90,7 @@ pub(super) async fn passing_a_line_over_only_uses_that_line(ledger: Ledger) {
         HashSet::from([line("open", 1), line("a line", 1)])
     );
     assert_eq!(ledger.one.open(&passed_over("a line", 1, 140)).await, Err(StoreError::LineTaken));
-    // A person decides about a line, and not about a slot or a text.
+    // A person passes over a line, and not a slot or a text.
     for draft in [
         Draft { slot: Some(at(180)), ..passed_over("two", 1, 150) },
         Draft { line: None, ..passed_over("two", 1, 150) },

@@ -29,7 +29,7 @@ enum Act {
     Withdraw,
 }
 
-/// What the ledger should know of a command.
+/// What the ledger should know about a command.
 #[derive(Debug, Default)]
 struct Model {
     gone: bool,
@@ -38,7 +38,7 @@ struct Model {
 }
 
 impl Model {
-    /// Does it, and tells what the ledger should say.
+    /// Performs the action, and returns what the ledger should report.
     fn act(&mut self, act: Act) -> bool {
         let waits = !self.gone && !self.answered;
         match act {

@@ -8,7 +8,7 @@ use flockd::store::{CredentialRow, MAX_LEASE, Sealed, Store, StoreError};
 use super::Ledger;
 use crate::ledger::{account, at, bot, by_hand};
 
-/// Something sealed; the bytes are of no concern to a ledger.
+/// Sealed tokens; a ledger does not interpret the bytes.
 pub(super) fn sealed(bytes: &str) -> Sealed {
     Sealed { network: NetworkKind::X, key_mark: "one key".to_owned(), bytes: bytes.as_bytes().to_vec() }
 }
@@ -23,7 +23,7 @@ pub(super) async fn envelope(ledger: &Ledger, name: &str) -> CredentialRow {
     seen
 }
 
-/// Signs a bot in as the account that has its name for an id.
+/// Signs a bot in as the account that has its name as its id.
 pub(super) async fn sign_in(ledger: &Ledger, name: &str, seconds: i64) {
     let version = envelope(ledger, name).await.version;
     let done = ledger.one.sign_in(&bot(name), &account(name), &sealed(name), version, at(seconds)).await;
@@ -76,7 +76,7 @@ pub(super) async fn the_account_is_stored_with_the_tokens(ledger: Ledger) {
     let all = ledger.other.credentials().await.unwrap();
     let names: Vec<&str> = all.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["emily", "walt"]);
-    // To sign in anew, as another account.
+    // Signing in again, as another account.
     let (walt, another) = (bot("walt"), account("another"));
     ledger.one.sign_in(&walt, &another, &sealed("new"), 1, at(20)).await.unwrap();
     assert_eq!(kept(&ledger, "walt").await, of(2, "new", "another"));
@@ -128,7 +128,7 @@ pub(super) async fn two_bots_have_two_accounts(ledger: Ledger) {
     assert_eq!(kept(&ledger, "emily").await, (0, None, None));
     assert_eq!(as_walt(NetworkKind::Paper, 0).await, Ok(()), "an id means something on its network only");
     assert_eq!(as_walt(NetworkKind::X, 1).await, taken);
-    // Who is only remembered, and not signed in, is not in the way.
+    // An account that is only remembered, and not signed in, does not block another bot.
     ledger.one.sign_out(&bot("walt"), 1).await.unwrap();
     ledger.one.remember(&bot("walt"), &account("walt")).await.unwrap();
     assert_eq!(as_walt(NetworkKind::X, 1).await, Ok(()));
@@ -182,7 +182,7 @@ pub(super) async fn a_credential_lease_expires(ledger: Ledger) {
     assert!(envelope(&ledger, "walt").await.is_leased(at(79)));
     assert!(!envelope(&ledger, "walt").await.is_leased(at(80)));
     assert_eq!(ledger.other.lease_credential(&walt, 1, at(80), at(140)).await, Ok(true));
-    // The process that leased first may be back, and has still the version that counts.
+    // The process that leased first may be back, and still has the current version.
     ledger.one.renewed(&walt, &sealed("slow"), 1).await.unwrap();
     assert_eq!(ledger.other.renewed(&walt, &sealed("fast"), 1).await, Err(StoreError::Overtaken));
 }
@@ -198,7 +198,7 @@ pub(super) async fn a_lease_dated_in_the_future_does_not_count(ledger: Ledger) {
         "clocks differ a little"
     );
     ledger.one.release_credential(&walt, 1).await.unwrap();
-    // No lease is longer than what counts.
+    // A longer lease is cut to the longest one that counts.
     assert_eq!(ledger.one.lease_credential(&walt, 1, at(20), at(9_000_000)).await, Ok(true));
     assert_eq!(envelope(&ledger, "walt").await.leased_until, Some(at(20) + MAX_LEASE));
     assert_eq!(ledger.other.lease_credential(&walt, 1, at(20), at(80)).await, Ok(false));
@@ -238,7 +238,7 @@ pub(super) async fn rekeying_is_all_or_nothing(ledger: Ledger) {
     assert_eq!(late, Err(StoreError::Overtaken));
 }
 
-/// What was sealed just before the key was changed must not be kept after it: nothing would open it.
+/// Tokens sealed with the old key just before a rekey must not be stored after it: nothing could open them.
 pub(super) async fn nothing_sealed_with_the_old_key_is_stored_after_rekeying(ledger: Ledger) {
     let keep = async |name: &str, sealed: Sealed| {
         let version = envelope(&ledger, name).await.version;
@@ -287,7 +287,7 @@ pub(super) async fn app_registrations_are_stored_and_rekeyed(ledger: Ledger) {
     assert_eq!(ledger.other.registrations().await, Ok(anew.to_vec()));
 }
 
-/// It must not count as later than all that failed since.
+/// It must not count as later than every failure since.
 pub(super) async fn a_sign_in_dated_in_the_future_clears_no_later_failure(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let year = 365 * 24 * 3_600;

@@ -40,7 +40,7 @@ pub(super) async fn bots_whose_last_slot_failed_are_listed(ledger: Ledger) {
     for (name, cause) in [("walt", Cause::Unreachable), ("emily", Cause::Budget)] {
         ledger.one.open(&Draft { begins: released(cause), ..of_slot(name, "a", 1, 10) }).await.unwrap();
     }
-    // By hand, so that the person who asked knows.
+    // Manual, so the person who asked knows.
     ledger.one.open(&Draft { begins: released(Cause::Late), ..by_hand("sylvia", "a", 10) }).await.unwrap();
     assert_eq!(in_vain().await, HashSet::from(["walt".to_owned()]));
     ledger.one.open(&Draft { begins: planned(90), ..of_slot("walt", "a", 1, 20) }).await.unwrap();
@@ -59,7 +59,7 @@ pub(super) async fn an_alert_is_remembered_for_its_day(ledger: Ledger) {
     let expect = expect.map(|(about, cause)| (about.to_owned(), cause.to_owned()));
     assert_eq!(ledger.other.alerts_of("webhook", day(0)).await.unwrap(), expect.into());
     assert_eq!(ledger.other.alerts_of("webhook", day(1)).await.unwrap().len(), 1);
-    // The other receiver has heard nothing of it, until it does.
+    // The other target has not had it until it is delivered there.
     assert_eq!(ledger.other.alerts_of("command", day(0)).await.unwrap(), HashSet::new());
     ledger.one.remember_alert("command", "walt", "panic", day(0)).await.unwrap();
     assert_eq!(ledger.other.alerts_of("command", day(0)).await.unwrap().len(), 1);

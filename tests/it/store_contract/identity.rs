@@ -1,4 +1,4 @@
-//! Which account said what, and which bot had it first.
+//! Which account posted what, and which bot had it first.
 
 use flockd::flock::NetworkKind;
 use flockd::flock::account::Account;
@@ -39,11 +39,11 @@ pub(super) async fn an_accounts_posts_count_whatever_its_bots_name_was(ledger: L
     assert_eq!(ledger.other.other_names(&bot("whitman")).await.unwrap(), [bot("walt")]);
     let standing = ledger.other.bot_record(&bot("whitman"), at(30)).await.unwrap().unwrap();
     assert!(standing.avoid.contains(&flockd::flock::poem::TextId::of("two")));
-    // Signed out, walt has said it all the same.
+    // After signing out, walt's posts still count.
     ledger.one.sign_out(&bot("walt"), 0).await.unwrap();
     assert_eq!(ledger.other.account(&bot("walt")).await.unwrap(), None);
     assert_eq!(used(&ledger, "whitman", 1).await, (2, 2, 2));
-    // What was never sent was not said under the account, and stays the bot's own.
+    // What was never sent does not count for the account, and stays the bot's own.
     let draft = Draft { network: NetworkKind::X, ..of_slot("emily", "three", 1, 40) };
     ledger.one.open(&Draft { begins: planned(50), ..draft }).await.unwrap();
     is(&ledger, "whitman", &account("belle")).await;
@@ -110,7 +110,7 @@ pub(super) async fn account_ids_are_scoped_to_their_server(ledger: Ledger) {
     assert_eq!(ledger.other.account_conflicts(&bot("emily")).await.unwrap(), []);
 }
 
-/// As in a ledger that is older than servers are.
+/// As in a ledger that predates the server column.
 pub(super) async fn an_account_without_its_server_is_found_by_its_handle(ledger: Ledger) {
     let ledger = ledger.with(&["walt", "emily"]).await;
     is(&ledger, "walt", &on_server(None, "Birds.example")).await;

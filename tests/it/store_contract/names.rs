@@ -26,7 +26,7 @@ pub(super) async fn a_renamed_bot_stays_signed_in(ledger: Ledger) {
 
 pub(super) async fn a_bot_renamed_before_it_was_entered_stays_signed_in(ledger: Ledger) {
     sign_in(&ledger, "walt", 10).await;
-    // The new name was signed out: its version is passed.
+    // The new name was signed out: its version advances.
     for version in 0..5 {
         let whitman = bot("whitman");
         ledger.one.sign_in(&whitman, &account("w"), &sealed("w"), 2 * version, at(10)).await.unwrap();
@@ -57,7 +57,7 @@ pub(super) async fn the_new_names_credentials_win(ledger: Ledger) {
 }
 
 pub(super) async fn signed_in_names_move_up_in_a_row(ledger: Ledger) {
-    // Of the first row the daemon has seen both, of the second one, of the third none.
+    // The daemon has seen both names of the first row, one of the second, and none of the third.
     let ledger = ledger.with(&["a1", "b1", "a2"]).await;
     for row in ["1", "2", "3"] {
         let [a, b, c] = ["a", "b", "c"].map(|name| format!("{name}{row}"));
@@ -83,7 +83,7 @@ pub(super) async fn an_abandoned_name_hands_its_credentials_over_once(ledger: Le
         assert_eq!(kept(&ledger, "walt").await, of(1, "walt", "walt"));
         assert_eq!(kept(&ledger, "whitman").await, (0, None, None));
     }
-    // Old and new at once, both signed in: what is under the old name may be the new bot's.
+    // Old and new name at once, both signed in: the old name's credentials may be the new bot's.
     ledger.one.upsert_bots(&[entry("emily")], at(130)).await.unwrap();
     for name in ["emily", "dickinson"] {
         sign_in(&ledger, name, 140).await;

@@ -35,13 +35,13 @@ pub(super) async fn every_illegal_transition_is_refused(ledger: Ledger) {
     }
 }
 
-/// What a post is does not change once it is planned.
+/// The columns of a post that do not change once it is planned.
 fn fixed(post: &Post) -> impl PartialEq + std::fmt::Debug {
     let Post { id, bot, network, slot, due_at, line, text, planned_at, .. } = post.clone();
     (id, bot, network, slot, due_at, line, text, planned_at)
 }
 
-/// A new move goes into the table.
+/// A new kind of move must be added to the table.
 pub(super) async fn the_transition_table_has_every_move(_: Ledger) {
     let ends: HashSet<State> = every_move().iter().map(Move::to).collect();
     assert!(State::ALL.iter().all(|state| ends.contains(state)), "{ends:?}");
@@ -129,7 +129,7 @@ pub(super) async fn a_post_created_in_a_final_state_has_a_reason(ledger: Ledger)
     assert_eq!((gone.retry_at, gone.settled_at), (None, Some(at(50))), "what is given up waits for nothing");
     let sent = ledger.one.open(&by_hand("walt", "t", 60)).await.unwrap();
     assert_eq!((sent.attempts, sent.sent_at, sent.settled_at), (1, Some(at(60)), None));
-    // A text is needed for anything that may be sent.
+    // Anything that may be sent needs a text.
     let textless = Draft { text: None, ..given_up("walt", 70) };
     for begins in [Beginning::Sending, planned(80)] {
         assert!(ledger.one.open(&Draft { begins, ..textless.clone() }).await.is_err());
@@ -173,7 +173,7 @@ pub(super) async fn after_a_takeover_posts_being_sent_have_an_unknown_outcome(le
     assert_eq!(ledger.one.take_over(at(90)).await.unwrap(), []);
 }
 
-/// What the ledger should know of a post.
+/// What the ledger should know about a post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Model {
     state: State,

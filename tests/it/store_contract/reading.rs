@@ -156,8 +156,8 @@ pub(super) async fn signing_in_starts_a_new_failing_streak(ledger: Ledger) {
     assert_eq!(since().await, Some(at(20)), "what signing in does not mend counts from the beginning");
 }
 
-/// An id tells when its post was thought of: by a command some time before, or by a clock since set back. What
-/// counts for the next line is what was written last.
+/// An id shows when its post was created: by a command some time before, or by a clock that has since been
+/// set back. For the next line, what was written last counts.
 pub(super) async fn the_last_post_is_the_one_written_last(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let stands = async || ledger.other.bot_record(&bot("walt"), at(0)).await.unwrap().unwrap();
@@ -218,7 +218,7 @@ pub(super) async fn days_are_read_and_counted(ledger: Ledger) {
     {
         written.push(end(&ledger, &of_slot(name, text, 1, seconds), &posted(text)).await.id);
     }
-    // What was never sent is no post of that day.
+    // A post that was never sent does not belong to that day.
     ledger.one.open(&given_up("walt", 4 * HOUR)).await.unwrap();
     let between = async |from, until, most| {
         let posts = ledger.other.planned_between(at(from), at(until), most).await.unwrap();
@@ -250,12 +250,12 @@ pub(super) async fn a_backup_is_a_ledger(ledger: Ledger) {
     let (ours, theirs) = (all(&*ledger.one).await, all(&*copy).await);
     assert_eq!(ours.len(), before.len() + during.len());
     assert!(theirs.len() >= before.len());
-    // As of one instant: all up to some post, and nothing after.
+    // A snapshot of one instant: all posts up to one, and none after.
     assert_eq!(theirs, ours[ours.len() - theirs.len()..]);
     assert_eq!(copy.open_commands().await.unwrap(), [command]);
     let standing = copy.bot_record(&bot("walt"), at(500)).await.unwrap().unwrap();
     assert_eq!(standing.last_slot, theirs[0].due_at);
-    // It goes on by itself, under the same rules.
+    // It continues independently, under the same rules.
     assert_eq!(copy.open(&given_up("walt", 1)).await, Err(StoreError::SlotTaken));
     end(&Ledger { one: copy, ..ledger }, &of_slot("walt", "one", 1, 900), &posted("1")).await;
 }

@@ -31,7 +31,7 @@ pub(super) async fn posts_that_may_have_been_accepted_are_charged(ledger: Ledger
     }
     sent(&ledger, State::Posted, "other", 100, 30).await;
     sent(&ledger, State::Posted, "x", 7, 40).await;
-    // Sending, posted, unknown and deleted of those at first, and the last.
+    // The first ones (sending, posted, unknown and deleted), and the last.
     assert_eq!(ledger.other.spent("x", at(0)).await, Ok(Spent { posts: 5, milli_dollars: 407 }));
     assert_eq!(ledger.other.spent("x", at(40)).await, Ok(Spent { posts: 1, milli_dollars: 7 }));
     assert_eq!(ledger.other.spent("x", at(41)).await, Ok(Spent::default()));
@@ -64,7 +64,7 @@ pub(super) async fn a_probe_does_not_change_since_when_an_outcome_is_unknown(led
     let id = sent(&ledger, State::Unknown, "x", 15, 10).await;
     let looked = ledger.one.advance(id, &look(true, Some(90)), at(20)).await.unwrap();
     assert_eq!((looked.settled_at, looked.moved_at, looked.retry_at), (Some(at(10)), at(20), Some(at(90))));
-    // Sent anew, it is looked for anew.
+    // Sent again, it is probed afresh.
     ledger.one.advance(id, &returned(false, 30), at(30)).await.unwrap();
     ledger.one.advance(id, &Move::Send { record: None }, at(40)).await.unwrap();
     let again = ledger.one.advance(id, &Move::Doubt(why(Cause::Silence)), at(50)).await.unwrap();
@@ -141,7 +141,7 @@ pub(super) async fn a_backup_knows_that_it_was_restored(ledger: Ledger) {
     let waiting = ledger.one.open(&waiting).await.unwrap();
     let copy = put_back(&ledger, 100).await;
     let [doubted] = &copy.take_over(at(510)).await.unwrap()[..] else { panic!("one was to be sent") };
-    // It may have been sent after the copy was made, and not before it was planned.
+    // It may have been sent after the backup, and not before it was planned.
     assert_eq!((doubted.id, doubted.state), (waiting.id, State::Unknown));
     assert_eq!((doubted.sent_at, doubted.doubted), (Some(waiting.planned_at), true));
     for name in ["walt", "emily"] {
@@ -161,11 +161,11 @@ pub(super) async fn a_backup_knows_that_it_was_restored(ledger: Ledger) {
     copy.pause(&bot("walt"), Some("it can't be read"), at(608)).await.unwrap();
     copy.resume(&bot("walt"), at(610)).await.unwrap();
     assert_eq!(behind_at(620).await, None);
-    // A clock that was ahead when the copy was made hides nothing.
+    // A clock that was ahead during the backup hides nothing.
     let ahead = put_back(&ledger, 900).await;
     ahead.take_over(at(510)).await.unwrap();
     assert_eq!(ahead.bot_record(&bot("walt"), at(520)).await.unwrap().unwrap().reconciliation, behind(510));
-    // The ledger itself knows nothing of it.
+    // The original ledger is not affected.
     let standing = ledger.one.bot_record(&bot("walt"), at(620)).await.unwrap().unwrap();
     assert_eq!((standing.reconciliation, ledger.one.take_over(at(630)).await), (None, Ok(Vec::new())));
 }
@@ -204,7 +204,7 @@ pub(super) async fn reconciled_posts_are_recorded_and_use_their_lines(ledger: Le
     ledger.post_in(State::Posted, of_slot("walt", "one", 1, 10)).await;
     let copy = put_back(&ledger, 100).await;
     copy.take_over(at(510)).await.unwrap();
-    // A post that is open keeps nothing from being written down.
+    // An open post does not prevent the recording.
     copy.open(&Draft { begins: planned(900), ..of_slot("walt", "three", 1, 520) }).await.unwrap();
     let finds = [found("one", 1, 150), found("two", 1, 160), found("one", 2, 170)];
     let written = copy.finish_reconciliation(&bot("walt"), &finds).await.unwrap();
@@ -222,7 +222,7 @@ pub(super) async fn reconciled_posts_are_recorded_and_use_their_lines(ledger: Le
     assert_eq!(copy.finish_reconciliation(&bot("walt"), &finds).await, Ok(Vec::new()), "and nothing twice");
 }
 
-/// What a clock that was ahead has dated is no part of any month's budget but its own.
+/// Spending dated by a clock that was ahead counts only toward the budget of its own month.
 pub(super) async fn spending_dated_in_the_future_does_not_count_now(ledger: Ledger) {
     let year = 365 * 24 * 3_600;
     sent(&ledger, State::Posted, "x", 100, 10).await;

@@ -11,7 +11,7 @@ use flockd::store::{Beginning, Draft, Store};
 use super::Ledger;
 use crate::ledger::{account, at, bot, by_hand, entry, given_up, line, of_slot, planned, posted, why};
 
-/// All that a ledger hands over, as lines.
+/// Everything that a ledger exports, as lines.
 async fn export(store: &dyn Store, seconds: i64) -> Vec<String> {
     let mut lines = Vec::new();
     let mut take = |record: Record| {
@@ -37,7 +37,7 @@ async fn import(store: &dyn Store, lines: &[String]) -> Result<Imported, Vec<Bad
     import_as(store, lines, false, 900).await
 }
 
-/// What is wrong with these lines, each with its number.
+/// The errors in these lines, each with its line number.
 async fn complaints(store: &dyn Store, lines: &[String]) -> Vec<String> {
     let complaints = import(store, lines).await.unwrap_err();
     complaints.into_iter().map(|BadLine { line, message }| format!("{line}: {message}")).collect()
@@ -84,7 +84,7 @@ pub(super) async fn an_import_equals_the_export(ledger: Ledger) {
     let lines = export(&*here.other, 500).await;
     let done = import_as(&*there.one, &lines, true, 900).await.unwrap();
     assert_eq!((done.bots, done.posts, done.known), (8, 9, 0));
-    // Whether what was being sent arrived is unknown.
+    // A post that was being sent has an unknown outcome.
     assert_eq!((done.doubted, done.behind.len()), (2, 0));
     let again = export(&*there.other, 500).await;
     let others = |lines: &[String]| -> Vec<String> {
@@ -128,7 +128,7 @@ pub(super) async fn imported_bots_need_reconciliation(ledger: Ledger) {
     import_as(&*ahead.one, &lines, false, 400).await.unwrap();
     let standing = ahead.other.bot_record(&bot("walt"), at(400)).await.unwrap().unwrap();
     assert_eq!(standing.reconciliation.map(|behind| behind.since), Some(at(400)));
-    // In a flock that has moved it is not in doubt.
+    // A flock that has moved needs no reconciliation.
     let moved = another().await;
     import_as(&*moved.one, &lines, true, 900).await.unwrap();
     let standing = moved.other.bot_record(&bot("walt"), at(900)).await.unwrap().unwrap();
@@ -145,7 +145,7 @@ pub(super) async fn a_later_import_updates_posts_settled_since(ledger: Ledger) {
     import(&*there.one, &export(&*here.other, 500).await).await.unwrap();
     let posted = here.one.advance(open.id, &posted("77"), at(510)).await.unwrap();
     let deleted = here.one.advance(emily.id, &Move::Delete, at(520)).await.unwrap();
-    // What is sent of it is known only when it is sent.
+    // The payload is known only once it is sent.
     let send = Move::Send { record: Some("{\"a\":1}".to_owned()) };
     here.one.advance(waiting.id, &send, at(520)).await.unwrap();
     let sent = here.one.advance(waiting.id, &self::posted("78"), at(521)).await.unwrap();
@@ -184,7 +184,7 @@ pub(super) async fn one_error_rejects_the_whole_import(ledger: Ledger) {
         assert!(said.contains(part), "{part}: {said}");
     }
     assert_eq!(export(&*there.other, 500).await, before, "nothing came in");
-    // The ledger is on its guard as before.
+    // The ledger's triggers are active as before.
     let post = there.post_in(State::Planned, of_slot("walt", "new", 1, 700)).await;
     assert!(there.one.advance(post.id, &Move::Delete, at(710)).await.is_err());
 }
@@ -202,7 +202,7 @@ pub(super) async fn older_imported_posts_precede_existing_ones(ledger: Ledger) {
     assert_eq!(texts, ["new", "old 20", "old 10"], "newest first");
     let standing = there.other.bot_record(&bot("walt"), at(900)).await.unwrap().unwrap();
     assert_eq!(standing.last_posted.unwrap().text.as_deref(), Some("new"));
-    // And posts that come after them are the newest.
+    // Posts made after them are the newest.
     there.post_in(State::Posted, of_slot("walt", "newest", 1, 950)).await;
     let standing = there.other.bot_record(&bot("walt"), at(990)).await.unwrap().unwrap();
     assert_eq!(standing.last_posted.unwrap().text.as_deref(), Some("newest"));
@@ -236,7 +236,7 @@ pub(super) async fn a_single_bot_can_be_exported(ledger: Ledger) {
         panic!("{records:?}")
     };
     assert_eq!((header.bots, header.posts, &walt.name, &post.bot), (1, 1, &bot("walt"), &bot("walt")));
-    // A reader that has had enough gets no more.
+    // A reader that stops early gets no more.
     let mut seen = 0;
     let mut take = |_| {
         seen += 1;

@@ -7,7 +7,8 @@ use futures_util::future::join_all;
 use super::Ledger;
 use crate::ledger::{at, bot, by_hand, given_up, id_at, line, of_slot, planned, posted, why};
 
-/// So many times two race for one thing: enough that a check before the insert instead of an index fails.
+/// How many times two clients race for one thing: enough that a check before the insert, without an index,
+/// would fail.
 const RACES: i64 = 200;
 
 pub(super) async fn a_slot_is_used_once_whatever_its_outcome(ledger: Ledger) {
@@ -17,20 +18,21 @@ pub(super) async fn a_slot_is_used_once_whatever_its_outcome(ledger: Ledger) {
         assert_eq!(ledger.other.open(&given_up(name, 60)).await, Err(StoreError::SlotTaken), "{state}");
         ledger.other.open(&given_up(name, 120)).await.unwrap();
     }
-    // A slot given up is spent too, and other bots have slots of their own.
+    // A slot that was given up is used too, and other bots have their own slots.
     let ledger = ledger.with(&["walt", "emily"]).await;
     ledger.one.open(&given_up("walt", 60)).await.unwrap();
     let again = ledger.one.open(&of_slot("walt", "a line", 1, 60)).await;
     assert_eq!(again, Err(StoreError::SlotTaken));
     ledger.one.open(&of_slot("emily", "a line", 1, 60)).await.unwrap();
-    // By hand there is no slot, so there may be many.
+    // A manual post has no slot, so there may be many.
     for _ in 0..2 {
         let post = ledger.one.open(&by_hand("walt", "text", 60)).await.unwrap();
         ledger.one.advance(post.id, &posted("1"), at(61)).await.unwrap();
     }
 }
 
-/// A slot that a person skips ahead of time is spent, known to be skipped until its time has come, and moves nothing else.
+/// A slot that a person skips ahead of time is used, counts as skipped until its time has come, and affects
+/// nothing else.
 pub(super) async fn a_slot_can_be_skipped_ahead_of_time(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let skipped = |seconds| {
@@ -60,7 +62,7 @@ pub(super) async fn only_a_skip_is_undone_and_frees_its_slot(ledger: Ledger) {
     }
     let ledger = ledger.with(&["walt"]).await;
     let walt = bot("walt");
-    // A slot that was given up for another reason is none that a person skipped.
+    // A slot that was given up for another reason was not skipped by a person.
     ledger.one.open(&given_up("walt", 60)).await.unwrap();
     assert_eq!(ledger.other.undo_skip(&walt, Some(at(60)), id_at(61), at(61)).await, Ok(None));
     let skip =
@@ -71,13 +73,13 @@ pub(super) async fn only_a_skip_is_undone_and_frees_its_slot(ledger: Ledger) {
     let command = id_at(70);
     let undone = ledger.other.undo_skip(&walt, Some(at(180)), command, at(70)).await.unwrap().unwrap();
     assert_eq!((undone.slot, undone.state), (Some(at(180)), State::Released));
-    // The same command once more, after a crash: what it has undone, and nothing else.
+    // The same command again, after a crash: it affects what it has undone, and nothing else.
     let again = ledger.one.undo_skip(&walt, Some(at(120)), command, at(71)).await.unwrap().unwrap();
     assert_eq!(again, undone);
     assert_eq!(ledger.one.undo_skip(&walt, Some(at(180)), id_at(72), at(72)).await, Ok(None));
     let standing = ledger.other.bot_record(&walt, at(72)).await.unwrap().unwrap();
     assert_eq!((standing.last_slot, standing.skipped), (at(60), vec![at(120)]));
-    // The slot is free for one, and only one.
+    // The slot is free for one draft, and only one.
     assert_eq!(ledger.other.open(&of_slot("walt", "a line", 1, 120)).await, Err(StoreError::SlotTaken));
     let post = ledger.one.open(&of_slot("walt", "a line", 1, 180)).await.unwrap();
     ledger.one.advance(post.id, &posted("1"), at(181)).await.unwrap();
@@ -85,7 +87,7 @@ pub(super) async fn only_a_skip_is_undone_and_frees_its_slot(ledger: Ledger) {
     assert_eq!(ledger.one.undo_skip(&walt, Some(at(180)), id_at(182), at(182)).await, Ok(None));
 }
 
-/// What a person passes over says nothing of how the bot is.
+/// Passing a slot over says nothing about the bot's state.
 pub(super) async fn a_skip_does_not_change_a_bots_state(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     let failed = Draft { begins: Beginning::Released(why(Cause::SignIn)), ..given_up("walt", 60) };
@@ -113,7 +115,7 @@ pub(super) async fn a_line_is_used_once_in_a_round(ledger: Ledger) {
         let used = ledger.other.used(&first.bot, 1).await.unwrap();
         assert_eq!(used.into_iter().collect::<Vec<_>>(), [line("a line", 1)], "{state}");
     }
-    // Another occurrence is another line, and another round begins anew.
+    // Another occurrence is another line, and another round starts afresh.
     for (seconds, used) in [(180, (1, line("a line", 2))), (240, (2, line("a line", 1)))] {
         let draft = Draft { line: Some(used), ..of_slot("posted", "a line", 1, seconds) };
         let post = ledger.one.open(&draft).await.unwrap();
@@ -135,12 +137,12 @@ pub(super) async fn a_bot_has_one_open_post(ledger: Ledger) {
                 ledger.one.advance(id, &Move::Release(why(Cause::Late)), at(40)).await.unwrap();
             }
         }
-        // A slot may be given up meanwhile: that opens nothing.
+        // A slot may be given up meanwhile: that opens no post.
         ledger.other.open(&given_up(name, 60)).await.unwrap();
     }
 }
 
-/// Many write at once, and some of them what can't be written.
+/// Many write at once, and some of them write invalid drafts.
 pub(super) async fn an_invalid_draft_does_not_affect_others(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     ledger.one.open(&given_up("walt", 1)).await.unwrap();
@@ -180,7 +182,7 @@ pub(super) async fn of_two_concurrent_drafts_one_gets_the_line(ledger: Ledger) {
         let same = (draft("a line", 2 * round), draft("a line", 2 * round + 1));
         let (winner, error) = race(&ledger, same.0, same.1).await;
         assert!(matches!(error, StoreError::LineTaken | StoreError::PostOpen), "{error}");
-        // The loser comes back when the winner is done, and must still not get the line.
+        // The loser tries again when the winner is done, and must still not get the line.
         let done = ledger.one.advance(winner.id, &posted("1"), at(round)).await.unwrap();
         let late = Draft { slot: None, ..draft("a line", 2 * round) };
         assert_eq!(ledger.other.open(&late).await, Err(StoreError::LineTaken));

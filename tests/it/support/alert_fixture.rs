@@ -26,9 +26,9 @@ use super::hook::Hook;
 
 /// In real time: far more than anything here takes, even on a busy machine.
 const GUARD: Duration = super::PATIENCE;
-/// A request that hangs keeps a test waiting for so long.
+/// How long a request that hangs delays a test.
 const IMPATIENT: Duration = Duration::from_secs(8);
-/// Where the webhook is to be told, a secret.
+/// The webhook's URL, a secret.
 pub(crate) const PATH: &str = "/hooks/open-sesame";
 
 /// An alert monitor, its clock, its ledger and its webhook.
@@ -37,7 +37,7 @@ pub(crate) struct AlertFixture {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) bots: Vec<Arc<Bot>>,
     pub(crate) hook: Hook,
-    /// How long ago the engine's loop went round.
+    /// The time since the engine's loop last turned.
     pub(crate) idle: Arc<Mutex<Duration>>,
     settings: watch::Sender<Arc<AlertSettings>>,
     needy: watch::Sender<usize>,
@@ -73,12 +73,12 @@ impl AlertFixture {
         self.folder.path()
     }
 
-    /// The webhook as a receiver.
+    /// The webhook as an alert target.
     pub(crate) fn webhook(&self) -> AlertTarget {
         self.webhook_within(&http::Timeouts::default())
     }
 
-    /// The same, which is not waited for as long as a person would.
+    /// The same with a short timeout.
     pub(crate) fn webhook_in_haste(&self) -> AlertTarget {
         self.webhook_within(&http::Timeouts { total: IMPATIENT, ..http::Timeouts::default() })
     }
@@ -87,7 +87,7 @@ impl AlertFixture {
         AlertTarget::Webhook(http::client(limits).unwrap(), Secret::new(format!("{}{PATH}", self.hook.url)))
     }
 
-    /// Starts a monitor that tells these, in the place of the one that runs.
+    /// Starts a monitor with these targets, in place of the running one.
     pub(crate) async fn watch(&mut self, targets: Vec<AlertTarget>) {
         self.leave().await;
         let (listener, queue) = event_queue(self.clock.clone());
@@ -99,7 +99,7 @@ impl AlertFixture {
         self.watching = Some(tokio::spawn(monitor.run()));
     }
 
-    /// From now on these are told, as after a reload.
+    /// Changes the targets, as a reload does.
     pub(crate) fn tell_these(&self, targets: Vec<AlertTarget>) {
         self.settings.send_replace(Arc::new(AlertSettings {
             bots: self.bots.clone(),
@@ -108,23 +108,23 @@ impl AlertFixture {
         }));
     }
 
-    /// Waits until so many bots are said to need a person.
+    /// Waits until this many bots are reported as needing a person.
     pub(crate) async fn needy(&self, number: usize) {
         let mut needy = self.needy.subscribe();
         patiently("bots in need", async { needy.wait_for(|count| *count == number).await.unwrap() }).await;
     }
 
-    /// The same, who tells the webhook.
+    /// The same, with the webhook as the target.
     pub(crate) async fn watch_by_webhook(&mut self) {
         self.watch(vec![self.webhook()]).await;
     }
 
-    /// The same, who hands alerts to `sh` with this script.
+    /// The same, with alerts handed to `sh` with this script.
     pub(crate) async fn watch_by_command(&mut self, script: &str) {
         self.watch(vec![self.command(script)]).await;
     }
 
-    /// The same, who does both.
+    /// The same, with both.
     pub(crate) async fn watch_by_both(&mut self, script: &str) {
         self.watch(vec![self.command(script), self.webhook()]).await;
     }
@@ -135,7 +135,7 @@ impl AlertFixture {
         AlertTarget::Command(AlertCommand::new(&words).unwrap())
     }
 
-    /// Has the heart beat, in the place of the monitor.
+    /// Starts the heartbeat in place of the monitor.
     pub(crate) async fn beat(&mut self, every: Duration) {
         self.leave().await;
         let idle = self.idle.clone();
@@ -161,31 +161,31 @@ impl AlertFixture {
         }
     }
 
-    /// Tells an event, as the engine would.
+    /// Emits an event, as the engine would.
     pub(crate) fn tell(&self, event: &Event) {
         self.events.emit(event);
     }
 
-    /// Does something to the ledger behind flockd's back.
+    /// Changes the ledger behind flockd's back.
     pub(crate) async fn tamper(&self, statement: &str) {
         let path = self.folder().join("flock.db");
         let mut db = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut db).await.unwrap();
     }
 
-    /// Waits until a task sleeps for so long.
+    /// Waits until a task sleeps for this long.
     pub(crate) async fn asleep(&self, time: Duration) {
         let until = self.clock.now() + time;
         patiently("a task to sleep", self.clock.asleep_until(until)).await;
     }
 
-    /// Lets time pass as soon as a task sleeps for so long.
+    /// Advances the clock once a task sleeps for this long.
     pub(crate) async fn after(&self, time: Duration) {
         self.asleep(time).await;
         self.clock.advance(time);
     }
 
-    /// Lets time pass as soon as a task sleeps, however long.
+    /// Advances the clock once a task sleeps, however long.
     pub(crate) async fn later(&self, time: Duration) {
         let mut stirs = self.clock.stirs();
         let asleep = async {
@@ -202,7 +202,7 @@ impl AlertFixture {
         patiently("an event", self.event_log.next(wanted)).await
     }
 
-    /// Everything that was told.
+    /// All events so far.
     pub(crate) fn told(&self) -> Vec<Event> {
         self.event_log.all()
     }

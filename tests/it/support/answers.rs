@@ -6,12 +6,12 @@ use flockd::flock::account::Account;
 use flockd::flock::post::{Cause, Why};
 use flockd::net::{Outcome, ProbeResult, Rejection, RemotePost};
 
-/// It may not be asked.
+/// The account can't be probed.
 pub(crate) fn cannot_tell() -> ProbeResult {
     ProbeResult::Unavailable(Why::new(Cause::App, "the script allows no look"))
 }
 
-/// A look shows this post, which may be the one.
+/// A probe shows this post, which may be the one.
 pub(crate) fn like(remote_id: &str) -> ProbeResult {
     ProbeResult::Candidates {
         seen: vec![shown(remote_id, "", DateTime::UNIX_EPOCH)],
@@ -20,7 +20,7 @@ pub(crate) fn like(remote_id: &str) -> ProbeResult {
     }
 }
 
-/// A look shows nothing that may be it.
+/// A probe shows nothing that may be it.
 pub(crate) fn nothing() -> ProbeResult {
     ProbeResult::Candidates { seen: Vec::new(), doubtful: Vec::new(), cost: 0 }
 }
@@ -48,12 +48,12 @@ pub(crate) fn silence() -> Outcome {
     Outcome::Unknown { reason: "no answer came".to_owned() }
 }
 
-/// The network can't be reached, and does not say when it can.
+/// The network is unreachable, and does not say for how long.
 pub(crate) fn unreachable() -> Rejection {
     setback(Cause::Unreachable, None)
 }
 
-/// Nothing was accepted, for this cause; the network has a word on when to come back, or not.
+/// Nothing was accepted, for this cause, with or without a Retry-After.
 pub(crate) fn setback(cause: Cause, retry_at: Option<DateTime<Utc>>) -> Rejection {
     let answered = cause != Cause::Unreachable;
     Rejection {

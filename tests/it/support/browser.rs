@@ -1,5 +1,5 @@
-//! A minimal browser that keeps cookies and follows redirects; the fake server decides what its person does. And a machine with
-//! a screen, whose `xdg-open` opens nothing but reports the address.
+//! A minimal browser that keeps cookies and follows redirects; the fake server decides what its person does.
+//! Also a machine with a screen, whose `xdg-open` opens nothing but reports the address.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -17,15 +17,15 @@ const REDIRECTS_MAX: usize = 20;
 
 /// The program that opens an address on a desktop.
 const OPENER: &str = "xdg-open";
-/// Where it says which variables it saw.
+/// The file in which it records the variables that it saw.
 const SEEN: &str = "seen";
-/// What tells programs that there is a screen.
+/// The variables that tell programs that there is a screen.
 const SCREENS: [&str; 3] = ["DISPLAY", "WAYLAND_DISPLAY", "BROWSER"];
-/// What tells programs that the person sits elsewhere.
+/// The variables that tell programs that the person works remotely.
 const REMOTE: [&str; 3] = ["SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"];
 
-/// Opens `url` in a new browser and goes wherever it is sent, until it is sent to a page `/callback` of the
-/// loopback interface. Returns that address without opening it.
+/// Opens `url` in a new browser and follows redirects up to a `/callback` page on the loopback interface.
+/// Returns that address without opening it.
 pub async fn click(url: &str) -> String {
     match follow(url, is_callback).await {
         (at, None) => at.into(),
@@ -33,14 +33,14 @@ pub async fn click(url: &str) -> String {
     }
 }
 
-/// Opens `url` in a new browser, goes wherever it is sent, and returns the status and the text of the page.
+/// Opens `url` in a new browser, follows redirects, and returns the status and the text of the page.
 pub async fn open(url: &str) -> (u16, String) {
     let (_, page) = follow(url, |_| false).await;
     let page = page.expect("nothing stops it before a page comes");
     (page.status().as_u16(), page.text().await.unwrap())
 }
 
-/// Where it ends: at a page, or before an address at which it is to stop.
+/// Where it ends: at a page, or before an address at which it has to stop.
 async fn follow(url: &str, stop: fn(&Url) -> bool) -> (Url, Option<Response>) {
     let client = Client::builder().redirect(redirect::Policy::none()).build().unwrap();
     let (mut at, mut cookies) = (Url::parse(url).unwrap(), Cookies::default());
@@ -67,7 +67,7 @@ fn origin(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// Cookies by origin; paths and times of expiry matter to no server here, apart from those in the past.
+/// Cookies by origin; paths and expiry times matter to no server here, except those in the past.
 #[derive(Default)]
 struct Cookies(Vec<(String, String, String)>);
 
@@ -77,7 +77,7 @@ impl Cookies {
             let pair = set.to_str().unwrap().split(';').next().unwrap_or_default();
             let (name, value) = pair.split_once('=').unwrap();
             self.0.retain(|(from, known, _)| *from != origin(at) || known != name);
-            // An empty one is how a server takes it back.
+            // A server deletes a cookie by sending an empty one.
             if !value.is_empty() {
                 self.0.push((origin(at), name.to_owned(), value.to_owned()));
             }
@@ -130,18 +130,18 @@ impl Desktop {
         }
     }
 
-    /// The next address that a program wants opened.
+    /// The next address that a program opens.
     pub fn opened(&self) -> String {
         self.opened.recv_timeout(PATIENCE).expect("nothing was opened")
     }
 
-    /// The variables that the browser saw which was started last, as `NAME=value`.
+    /// The variables of the browser that was started last, as `NAME=value`.
     pub fn seen(&self) -> Vec<String> {
         let seen = fs::read_to_string(self.folder.path().join(SEEN)).unwrap();
         seen.split_terminator('\0').map(str::to_owned).collect()
     }
 
-    /// Whether a program has wanted an address opened that was not asked for here.
+    /// Whether a program has opened an address that no test has taken yet.
     pub fn has_opened(&self) -> bool {
         self.opened.try_recv().is_ok()
     }
@@ -149,13 +149,13 @@ impl Desktop {
 
 impl Drop for Desktop {
     fn drop(&mut self) {
-        // The reader notices that the receiver is gone when it has read something.
+        // The reader notices the missing receiver when it has read something.
         let pipe = fs::File::options().write(true).open(self.folder.path().join("opened"));
         let _ = pipe.and_then(|mut pipe| pipe.write_all(b"\n"));
     }
 }
 
-/// Lets a command run on a machine without a screen, as one is over ssh.
+/// Lets a command run on a headless machine, as over ssh.
 pub fn without_screen(command: &mut Command) {
     for name in SCREENS {
         command.env_remove(name);

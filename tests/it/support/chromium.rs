@@ -1,5 +1,5 @@
-//! A real browser, Chromium, driven by chromedriver: what a person sees and does on the pages of the dashboard. It reaches this
-//! machine only.
+//! A real browser, Chromium, driven by chromedriver: what a person sees and does on the dashboard's pages. It
+//! reaches only this machine.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
@@ -22,14 +22,14 @@ use url::{ParseError, Url};
 
 use super::machine::Ports;
 
-/// Two cores have no room for more at once.
+/// Two cores can't run more at once.
 const AT_ONCE: usize = 2;
-/// How long something on a page is waited for: far longer than it takes.
+/// How long to wait for something on a page: far longer than it takes.
 const PATIENCE: Duration = super::PATIENCE;
-/// How often is looked whether it is there.
+/// The polling interval.
 const LOOK_EVERY: Duration = Duration::from_millis(40);
 
-/// What kind of browser.
+/// The kind of browser.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Kind {
     pub width: u32,
@@ -58,12 +58,12 @@ pub(crate) struct Chromium {
 struct Driver {
     process: Child,
     port: Ports,
-    /// A process that writes to a closed pipe ends.
+    /// A process that writes to a closed pipe dies.
     output: BufReader<ChildStdout>,
 }
 
 impl Driver {
-    /// Starts it on a port that is kept for it: one that it looked for itself, on IPv6, may be taken on IPv4.
+    /// Starts it on a reserved port: one that it chose itself, on IPv6, may be taken on IPv4.
     fn start(home: &Path) -> Self {
         let port = Ports::one();
         let mut process = Command::new("chromedriver")
@@ -88,7 +88,7 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        // The browsers of a driver are in its group.
+        // The browsers of a driver are in its process group.
         if let Some(group) = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process_group(group, Signal::KILL);
         }
@@ -115,7 +115,7 @@ impl Chromium {
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         browser.devtools("Emulation.setEmulatedMedia", features).await;
         if !kind.has_popups {
-            // This is how a page sees a browser that lets no window be opened (HTML, 7.2.2.1).
+            // How a page experiences a browser that blocks popups (HTML, 7.2.2.1).
             let blocks = json!({"source": "window.open = () => null"});
             browser.devtools("Page.addScriptToEvaluateOnNewDocument", blocks).await;
         }
@@ -135,7 +135,7 @@ impl Chromium {
         self.page.current_url().await.unwrap().to_string()
     }
 
-    /// The first element that fits, once it is there.
+    /// The first matching element, once it exists.
     pub(crate) async fn find(&self, css: &str) -> Element {
         let begun = Instant::now();
         loop {
@@ -153,7 +153,7 @@ impl Chromium {
         self.find(css).await.text().await.unwrap()
     }
 
-    /// Everything that is written on the page; nothing while one page gives way to another.
+    /// All text on the page; nothing while one page replaces another.
     pub(crate) async fn body(&self) -> String {
         let script = "return document.body ? document.body.innerText : ''";
         let text = self.page.execute(script, Vec::new()).await.unwrap_or_default();
@@ -168,13 +168,13 @@ impl Chromium {
         self.click_at(Locator::Css(css)).await;
     }
 
-    /// The button with these words.
+    /// Presses the button with this label.
     pub(crate) async fn press(&self, words: &str) {
         let path = format!("//*[self::button or self::a or self::summary][normalize-space()=\"{words}\"]");
         self.click_at(Locator::XPath(&path)).await;
     }
 
-    /// What is found may be replaced by a newer one in the moment before the click.
+    /// The element may be replaced by a newer one just before the click.
     async fn click_at(&self, place: Locator<'_>) {
         let begun = Instant::now();
         loop {
@@ -196,18 +196,18 @@ impl Chromium {
         field.send_keys(text).await.unwrap();
     }
 
-    /// Keys for whatever has the focus.
+    /// Types keys into whatever has the focus.
     pub(crate) async fn keys(&self, keys: &str) {
         self.page.active_element().await.unwrap().send_keys(keys).await.unwrap();
     }
 
-    /// An attribute as it works, if such an element is there.
+    /// An attribute's effective value, if the element exists.
     pub(crate) async fn attribute(&self, css: &str, name: &str) -> Option<String> {
         let element = self.page.find(Locator::Css(css)).await.ok()?;
         element.prop(name).await.ok().flatten()
     }
 
-    /// The same once it is there.
+    /// The same, once it exists.
     pub(crate) async fn wait_attribute(&self, css: &str, name: &str) -> String {
         self.find(css).await;
         self.attribute(css, name).await.unwrap()
@@ -222,7 +222,7 @@ impl Chromium {
         }
     }
 
-    /// Waits until this can be read on the page.
+    /// Waits until this text is on the page.
     pub(crate) async fn sees(&self, words: &str) {
         let begun = Instant::now();
         loop {
@@ -235,26 +235,26 @@ impl Chromium {
         }
     }
 
-    /// What the browser complained of since this was asked last.
+    /// The browser's complaints since the last call.
     pub(crate) async fn complaints(&self) -> Vec<String> {
         let log = self.page.issue_cmd(Post("se/log", json!({"type": "browser"}))).await.unwrap();
         let entries = log.as_array().expect("the log is a list");
         entries.iter().map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// A picture of the page, to look at: in the folder that `FLOCKD_SHOTS` names.
+    /// A screenshot of the page, in the folder that `FLOCKD_SHOTS` names.
     pub(crate) async fn picture(&self, name: &str) {
         let Some(folder) = std::env::var_os("FLOCKD_SHOTS") else { return };
         let whole = json!({"captureBeyondViewport": true, "format": "png"});
         let command = json!({"cmd": "Page.captureScreenshot", "params": whole});
-        // A page that is just loaded anew can't be taken; that is no fault of it.
+        // A page that is just reloading can't be captured; that is no failure.
         let Ok(shot) = self.page.issue_cmd(Post("goog/cdp/execute", command)).await else { return };
         use base64::Engine as _;
         let bytes = base64::prelude::BASE64_STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
         std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), bytes).unwrap();
     }
 
-    /// The page can be used by everybody, as far as axe-core can tell; and nothing sticks out of it.
+    /// Checks that the page is accessible, as far as axe-core can tell, and that nothing overflows it.
     pub(crate) async fn is_accessible(&self) {
         let axe = std::fs::read_to_string(axe()).unwrap();
         self.page.execute(&axe, Vec::new()).await.unwrap();
@@ -265,7 +265,7 @@ impl Chromium {
         let found: Vec<&str> = found.as_array().unwrap().iter().filter_map(Value::as_str).collect();
         let url = self.url().await;
         assert!(found.is_empty(), "{url}: {}", found.join("\n"));
-        // Not the window's own width: a phone's grows with what sticks out.
+        // Not the window's own width: a phone's grows with the overflow.
         let width = self.eval("return document.documentElement.scrollWidth").await;
         assert!(
             width.as_u64().unwrap() <= u64::from(self.width),
@@ -275,7 +275,7 @@ impl Chromium {
     }
 }
 
-/// Where `tests/run` puts it.
+/// Where `tests/run` installs it.
 fn axe() -> std::path::PathBuf {
     let package = include_str!("../../rigs/axe/package.json");
     let package: Value = serde_json::from_str(package).unwrap();
@@ -287,7 +287,7 @@ fn capabilities(kind: Kind, profile: &TempDir) -> Capabilities {
     let profile = profile.path().join("profile");
     let arguments = vec![
         "--headless=new".to_owned(),
-        // It runs as the user who runs the tests, in containers as root; and it shows our own pages only.
+        // It runs as the user who runs the tests, in containers as root; and it shows only our own pages.
         "--no-sandbox".to_owned(),
         "--disable-gpu".to_owned(),
         "--disable-quic".to_owned(),

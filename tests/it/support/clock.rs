@@ -1,7 +1,7 @@
 //! A clock that stands still until a test moves it.
 //!
-//! It shows a wall time, which can be set, and counts an uptime, which only grows: as on a real machine,
-//! setting the wall clock wakes no sleeper, and a sleep ends when enough uptime has passed.
+//! It has a wall time, which can be set, and an uptime, which only grows: as on a real machine, setting the
+//! wall clock wakes no sleeper, and a sleep ends when enough uptime has passed.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -38,7 +38,7 @@ impl ManualClock {
         Self { hands: Mutex::new(hands), uptime: watch::Sender::new(uptime), stirs: watch::Sender::new(0) }
     }
 
-    /// Lets time pass, and wakes every sleeper that has slept long enough.
+    /// Lets time pass, and wakes every sleeper whose time has come.
     pub(crate) fn advance(&self, by: Duration) {
         let uptime = {
             let mut hands = self.hands();
@@ -50,7 +50,7 @@ impl ManualClock {
         self.stir();
     }
 
-    /// Sets what the clock shows, also backwards. No time passes by that.
+    /// Sets the wall time, also backwards. The uptime does not change.
     pub(crate) fn set(&self, wall: DateTime<Utc>) {
         self.hands().wall = wall;
         self.stir();
@@ -69,7 +69,7 @@ impl ManualClock {
             stirs.mark_unchanged();
             {
                 let hands = self.hands();
-                // A task that is to wake already is not asleep for long.
+                // A task that is due to wake is not asleep.
                 let left = |at: &Duration| at.checked_sub(hands.uptime);
                 if hands.sleepers.values().filter_map(left).any(|left| hands.wall + left == time) {
                     return;
@@ -79,12 +79,12 @@ impl ManualClock {
         }
     }
 
-    /// How many sleep now.
+    /// The number of current sleepers.
     pub(crate) fn sleepers(&self) -> usize {
         self.hands().sleepers.len()
     }
 
-    /// How many sleeps have begun, also those of no length.
+    /// How many sleeps have begun, including those of zero length.
     pub(crate) fn lain_down(&self) -> u64 {
         self.hands().lain_down
     }
@@ -99,7 +99,7 @@ impl ManualClock {
         self.stirs.subscribe()
     }
 
-    /// Tells those who watch [`ManualClock::stirs`] to look again.
+    /// Makes those who watch [`ManualClock::stirs`] check again.
     pub(crate) fn stir(&self) {
         self.stirs.send_modify(|stirs| *stirs += 1);
     }
@@ -109,7 +109,7 @@ impl ManualClock {
     }
 }
 
-/// A sleeping task; dropped when it wakes, or when the select around the sleep goes another way.
+/// A sleeping task; dropped when it wakes, or when the select around the sleep takes another branch.
 struct Asleep<'c> {
     clock: &'c ManualClock,
     bed: u64,

@@ -58,7 +58,7 @@ impl Shared {
     pub(super) fn account_shown(&self, account: &FakeAccount) -> Value {
         let url = &self.fake_server.url;
         let FakeAccount { id, handle, name, note, is_bot, picture } = account;
-        // At this very address, so that no other server is ever asked for it; over TLS, as a server's are.
+        // At this very address, so that no other server is ever contacted; over TLS, as on real servers.
         let host = url.replace("http://", "https://");
         let avatar = match picture {
             Some(_) => format!("{host}/accounts/avatars/{id}.png"),
@@ -77,7 +77,7 @@ impl Shared {
         })
     }
 
-    /// The same as it is shown to its owner.
+    /// The same as its owner sees it.
     fn own(&self, account: &FakeAccount) -> Value {
         let mut own = self.account_shown(account);
         own["source"] = json!({

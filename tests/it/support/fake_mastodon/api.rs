@@ -21,11 +21,11 @@ impl Shared {
             (_, path) if path.starts_with("/api/v1/") => self.api(seen),
             _ => Reply::page(404, "The page you are looking for isn't here."),
         };
-        // By the fake's own clock, so that a client can see that its own is off.
+        // By the fake's own clock, so that a client can notice that its own is off.
         reply.header("date", self.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string())
     }
 
-    /// The part that wants an access token.
+    /// The part that requires an access token.
     fn api(&self, seen: &Request) -> Reply {
         let Some(bearer) = self.bearer(seen) else {
             return Reply::json(401, &json!({"error": "The access token is invalid"}));
@@ -84,14 +84,14 @@ pub(super) const POSTS: usize = 300;
 const WINDOW: TimeDelta = TimeDelta::hours(3);
 
 impl FakeMastodon {
-    /// Lets an account post so many statuses in three hours, those of the past included.
+    /// Lets an account post this many statuses in three hours, including past ones.
     pub fn allow_posts(&self, n: usize) {
         self.change(|state| state.post_limit = n);
     }
 }
 
 impl Shared {
-    /// Counts a post of the account; says no when there were too many.
+    /// Counts a post of the account; refuses if there were too many.
     pub(super) fn spend(&self, handle: &str) -> Result<(), Reply> {
         let (mut state, now) = (self.state.lock().unwrap(), self.clock.now());
         let limit = state.post_limit;
@@ -101,11 +101,11 @@ impl Shared {
             used.push(now);
             return Ok(());
         }
-        // The text is in the language of the account.
+        // The text is in the account's language.
         Err(Reply::json(429, &json!({"error": "Die Anfrage wurde wegen zu vieler Versuche abgelehnt"})))
     }
 
-    /// Says how many posts are left, and when the window ends.
+    /// Adds headers with the posts that are left and the end of the window.
     pub(super) fn with_limits(&self, reply: Reply, handle: &str) -> Reply {
         if self.software == Software::Pleroma {
             return reply;
@@ -121,7 +121,7 @@ impl Shared {
     }
 }
 
-/// As Mastodon writes an instant here: in ISO 8601, with microseconds.
+/// An instant as Mastodon writes it here: in ISO 8601, with microseconds.
 pub(super) fn shown(at: DateTime<Utc>) -> String {
     let at = at.with_nanosecond(at.nanosecond() / 1_000 * 1_000).unwrap_or(at);
     at.to_rfc3339_opts(SecondsFormat::Micros, true)

@@ -6,7 +6,7 @@ use super::super::rfc5849;
 use super::oauth::Bearer;
 use super::{FakeMastodon, Reply, Request, Shared, Software, State, multipart};
 
-/// What stands for an address without a listener: the code is shown instead.
+/// The redirect URI of a client without a listener: the code is shown instead.
 pub const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
 
 /// A registered app.
@@ -20,17 +20,17 @@ pub struct FakeApp {
 }
 
 impl FakeMastodon {
-    /// An app with these addresses, as made by hand.
+    /// An app with these redirect URIs, as made by hand.
     pub fn app(&self, redirects: &[&str], scopes: &str) -> FakeApp {
         self.shared.state.lock().unwrap().add_app(&self.url, "made by hand", redirects, scopes)
     }
 
-    /// The apps that are registered.
+    /// The registered apps.
     pub fn apps(&self) -> Vec<FakeApp> {
         self.shared.state.lock().unwrap().apps.clone()
     }
 
-    /// Forgets all apps and what was given to them: servers before 4.3 clear unused ones away.
+    /// Forgets all apps and their grants: servers before 4.3 remove unused ones.
     pub fn forget_apps(&self) {
         self.change(|state| {
             state.apps.clear();
@@ -117,7 +117,7 @@ impl Shared {
     }
 }
 
-/// The fields of a form, in parts or not, or of a JSON object.
+/// The fields of a form, multipart or not, or of a JSON object.
 pub(super) fn fields(seen: &Request) -> Option<Value> {
     if let Some(parts) = multipart::parts(seen) {
         let text = |bytes: &[u8]| Value::String(String::from_utf8_lossy(bytes).into_owned());

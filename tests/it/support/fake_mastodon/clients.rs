@@ -11,12 +11,12 @@ use flockd::net::{Network as _, Session};
 
 use super::FakeMastodon;
 
-/// A token as a person brings it: what it allows is not known.
+/// A token that a person supplies: its scopes are unknown.
 pub fn brought(token: &Secret) -> Tokens {
     granted(token, &[])
 }
 
-/// A token as it comes of signing in.
+/// A token from a sign-in.
 pub fn granted(token: &Secret, scopes: &[&str]) -> Tokens {
     Tokens::OAuth2 {
         access_token: token.clone(),
@@ -33,7 +33,7 @@ impl FakeMastodon {
         self.client_with(&self.url, &Timeouts::default(), None, PostOptions::default())
     }
 
-    /// The same of an app that was registered.
+    /// The same for a registered app.
     pub fn client_as(&self, registration: Option<Registration>) -> Mastodon {
         let app = MastodonApp {
             api_url: self.url.clone(),
@@ -60,7 +60,7 @@ impl FakeMastodon {
         Mastodon::new(http::client(limits).unwrap(), self.clock.clone(), app, account, manner)
     }
 
-    /// What walt's client is handed with each call, once it is known who he is.
+    /// The session of walt's client with each call, once his account is known.
     pub async fn walt(&self, client: &Mastodon) -> Session {
         let tokens = Some(brought(&self.token_of("walt")));
         let account: Option<Account> =

@@ -12,30 +12,30 @@ const OF_MASTODON: TimeDelta = TimeDelta::hours(1);
 /// How long Pleroma does.
 const OF_PLEROMA: TimeDelta = TimeDelta::hours(6);
 
-/// The keys that came.
+/// The keys received so far.
 #[derive(Default)]
 pub(super) struct Keys {
-    /// Mastodon's: by account and key, which status came of it and when.
+    /// Mastodon's: by account and key, the resulting status and its time.
     statuses: HashMap<(String, String), (String, DateTime<Utc>)>,
-    /// Pleroma's: by key alone, what was said and when.
+    /// Pleroma's: by key alone, the answer and its time.
     answers: HashMap<String, (Reply, DateTime<Utc>)>,
     replayed: usize,
 }
 
 impl FakeMastodon {
-    /// How often a key brought back what it had brought before.
+    /// How often a key has replayed an answer.
     pub fn replays(&self) -> usize {
         self.shared.state.lock().unwrap().keys.replayed
     }
 
-    /// Forgets all keys, as a server does whose memory is cleared.
+    /// Forgets all keys, like a server whose memory is cleared.
     pub fn forget_keys(&self) {
         self.change(|state| state.keys = Keys::default());
     }
 }
 
 impl Shared {
-    /// What the key of a request brings back, if it came before.
+    /// The replayed answer for a request's key, if the key is known.
     pub(super) fn replayed(&self, seen: &Request, handle: &str) -> Option<Reply> {
         let key = seen.header("idempotency-key")?;
         let mut state = self.state.lock().unwrap();
@@ -64,7 +64,7 @@ impl Shared {
         Some(reply)
     }
 
-    /// Remembers what came of a key. `id` is the status that was stored, if one was.
+    /// Remembers the result of a key. `id` is the stored status, if any.
     pub(super) fn remember(&self, seen: &Request, handle: &str, id: Option<&str>, reply: &Reply) {
         let Some(key) = seen.header("idempotency-key") else { return };
         let (mut state, now) = (self.state.lock().unwrap(), self.clock.now());

@@ -1,7 +1,7 @@
-//! A stand-in on 127.0.0.1 for the servers that speak Mastodon's API, with their true shapes, which behaves in three
-//! ways ([`Software`]): apps, signing in, who one is, statuses, an account's statuses, profile. It checks every token by
-//! itself, plays the person at the sign-in page, keeps what was posted, misbehaves on command, and kills on command
-//! the process that sends it a request. Dropping it ends it.
+//! A fake on 127.0.0.1 of the servers that speak Mastodon's API, with their true shapes, in three variants
+//! ([`Software`]): apps, signing in, the own account, statuses, an account's statuses, profile. It checks
+//! every token itself, plays the person at the sign-in page, keeps what was posted, misbehaves on command,
+//! and kills on command the process that sends it a request. Dropping it ends it.
 //!
 //! ```ignore
 //! let fake = FakeMastodon::start(Software::Mastodon).await;
@@ -45,20 +45,20 @@ use oauth::OAuth;
 use people::Person;
 use timeline::Timelines;
 
-/// What posts and reads are here.
+/// The requests that count as posts and reads here.
 const TRAITS: Traits = Traits { posts: "POST /api/v1/statuses", reads: "GET /api/" };
 /// How many characters an unguessable token has.
 const TOKEN_LENGTH: usize = 43;
 
-/// As which server it behaves.
+/// Which server it imitates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Software {
-    /// An `Idempotency-Key` counts for an hour and its account, and answers with the status once more, or with 404
-    /// when that was deleted.
+    /// An `Idempotency-Key` is valid for an hour and its account; a repeat returns the status again, or 404
+    /// if that was deleted.
     Mastodon,
-    /// The key is ignored, ids are ULIDs, and PKCE is not known.
+    /// The key is ignored, ids are ULIDs, and PKCE is unsupported.
     GoToSocial,
-    /// The key counts for six hours and for every account, and answers with what was said first, be it an error.
+    /// The key is valid for six hours and for every account, and replays the first answer, even an error.
     Pleroma,
 }
 
@@ -66,7 +66,7 @@ impl Software {
     pub const ALL: [Self; 3] = [Self::Mastodon, Self::GoToSocial, Self::Pleroma];
 }
 
-/// A status that the fake has taken.
+/// A status that the fake has accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     pub id: String,
@@ -76,16 +76,16 @@ pub struct Stored {
     pub visibility: String,
     pub language: Option<String>,
     pub at: DateTime<Utc>,
-    /// The key that came with it.
+    /// The idempotency key that came with it.
     pub key: Option<String>,
     /// The name of the app that it was posted with.
     pub client: Option<String>,
     pub deleted: bool,
 }
 
-/// The running stand-in.
+/// The running fake.
 pub struct FakeMastodon {
-    /// The clock by which keys, codes and limits run out.
+    /// The clock for the expiry of keys, codes and limits.
     pub clock: Arc<dyn Clock>,
     shared: Arc<Shared>,
     server: tokio::task::JoinHandle<()>,
@@ -107,18 +107,18 @@ struct State {
     keys: Keys,
     apps: Vec<FakeApp>,
     oauth: OAuth,
-    /// Who sits at the browser.
+    /// The person at the browser.
     person: Option<Person>,
-    /// What the sign-in page was asked.
+    /// The requests to the sign-in page.
     asked: Vec<Asked>,
     disabled: HashSet<String>,
     /// How many statuses an account may post in three hours.
     post_limit: usize,
-    /// The most characters of a status, and what a link counts.
+    /// The most characters of a status, and the length that a link counts.
     text_limits: (u64, u64),
-    /// Whether `/api/v2/instance` is not known here.
+    /// Whether `/api/v2/instance` is missing here.
     is_old: bool,
-    /// How the next posts go that are not stored: with a success all the same, or with this error.
+    /// Answers to the next posts that are not stored: a success nevertheless, or this error.
     unkept: std::collections::VecDeque<Option<Reply>>,
     /// Requests to the limits so far, by the account that made them.
     used: HashMap<String, Vec<DateTime<Utc>>>,
@@ -151,7 +151,7 @@ impl State {
         }
     }
 
-    /// Something that was never made before, by this or by any other fake.
+    /// A value that neither this fake nor any other has made before.
     fn mint(&mut self, seed: &str) -> String {
         self.minted += 1;
         let digest = Sha256::digest(format!("{seed} {}", self.minted));
@@ -171,7 +171,7 @@ impl FakeNetwork for Shared {
     }
 }
 
-/// What every stand-in can do. Its `url` is the `api_url` of the app.
+/// What every fake can do. Its `url` is the app's `api_url`.
 impl Deref for FakeMastodon {
     type Target = FakeServer;
 
@@ -181,12 +181,12 @@ impl Deref for FakeMastodon {
 }
 
 impl FakeMastodon {
-    /// Starts one on a free port, by the machine's clock.
+    /// Starts one on a free port, on the machine's clock.
     pub async fn start(software: Software) -> Self {
         Self::start_with(software, Arc::new(SystemClock)).await
     }
 
-    /// Starts one that goes by this clock.
+    /// Starts one on this clock.
     pub async fn start_with(software: Software, clock: Arc<dyn Clock>) -> Self {
         let (fake_server, tcp) = FakeServer::at_free_port(TRAITS).await;
         let state = Mutex::new(State::new(software));
@@ -196,12 +196,12 @@ impl FakeMastodon {
         Self { clock, shared, server }
     }
 
-    /// What was posted, oldest first, deleted ones too.
+    /// All posts, oldest first, including deleted ones.
     pub fn posts(&self) -> Vec<Stored> {
         self.shared.state.lock().unwrap().statuses.clone()
     }
 
-    /// The texts of an account's statuses, oldest first, deleted ones too.
+    /// The texts of an account's statuses, oldest first, including deleted ones.
     pub fn texts(&self, handle: &str) -> Vec<String> {
         self.posts().into_iter().filter(|post| post.handle == handle).map(|post| post.text).collect()
     }

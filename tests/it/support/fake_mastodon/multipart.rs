@@ -11,12 +11,12 @@ pub(super) struct Part {
     pub(super) bytes: Vec<u8>,
 }
 
-/// The parts of a request; `None` if it has none, or is malformed.
+/// The parts of a request; `None` if it is not multipart, or malformed.
 pub(super) fn parts(seen: &Request) -> Option<Vec<Part>> {
     let kind = seen.header("content-type")?;
     let boundary = kind.strip_prefix("multipart/form-data; boundary=")?.trim_matches('"');
     let delimiter = format!("\r\n--{boundary}");
-    // The first delimiter may stand at the very beginning.
+    // The first delimiter may be at the very beginning.
     let body = [b"\r\n", &*seen.bytes].concat();
     let mut pieces = split(&body, delimiter.as_bytes()).into_iter().skip(1);
     let mut parts = Vec::new();

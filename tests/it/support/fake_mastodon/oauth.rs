@@ -1,4 +1,4 @@
-//! OAuth: the page on which a person agrees, codes, tokens, and revocation.
+//! OAuth: the consent page, codes, tokens, and revocation.
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -16,7 +16,7 @@ const CODE_LIFE: TimeDelta = TimeDelta::minutes(10);
 /// All codes and tokens.
 #[derive(Default)]
 pub(super) struct OAuth {
-    /// What is granted, if not what was asked for.
+    /// The scopes to grant, if not those that were requested.
     granted: Option<String>,
     codes: Vec<Code>,
     tokens: Vec<Token>,
@@ -34,14 +34,14 @@ struct Code {
 
 struct Token {
     token: String,
-    /// None of an app's own token.
+    /// `None` for an app's own token.
     handle: Option<String>,
     client_id: String,
     scopes: String,
     dead: bool,
 }
 
-/// Whose a request is.
+/// Who makes a request, by its token.
 pub(super) struct Bearer {
     pub(super) handle: Option<String>,
     pub(super) client_id: String,
@@ -49,7 +49,7 @@ pub(super) struct Bearer {
 }
 
 impl Bearer {
-    /// Whether the token allows this: by its own name, or by the one above it.
+    /// Whether the token allows this: by this scope, or by its parent.
     pub(super) fn may(&self, scope: &str) -> bool {
         let whole = scope.split(':').next().unwrap_or_default();
         self.scopes.split(' ').any(|had| had == scope || had == whole)
@@ -57,12 +57,12 @@ impl Bearer {
 }
 
 impl FakeMastodon {
-    /// Grants these scopes from now on, whatever is asked for.
+    /// Grants these scopes from now on, whatever is requested.
     pub fn grant_only(&self, scopes: &str) {
         self.change(|state| state.oauth.granted = Some(scopes.to_owned()));
     }
 
-    /// How many tokens of an account are alive.
+    /// How many tokens of an account are valid.
     pub fn tokens_alive(&self, handle: &str) -> usize {
         let state = self.shared.state.lock().unwrap();
         let alive = |token: &&Token| !token.dead && token.handle.as_deref() == Some(handle);
@@ -162,7 +162,7 @@ impl Shared {
         }
     }
 
-    /// The app that asks, if its question is one that a person is asked.
+    /// The app that asks, if its request is one to show to a person.
     fn asking(&self, state: &State, asked: &Asked) -> Result<FakeApp, String> {
         let get = |name| asked.get(name).unwrap_or_default();
         let app = state.apps.iter().find(|app| app.client_id == get("client_id"));
@@ -197,7 +197,7 @@ impl Shared {
             code: code.clone(),
             client_id: app.client_id.clone(),
             redirect: asked.get("redirect_uri").unwrap_or_default().to_owned(),
-            // Who does not know PKCE passes over it.
+            // A server without PKCE ignores it.
             challenge: asked
                 .get("code_challenge")
                 .filter(|_| self.software == Software::Mastodon)
@@ -240,7 +240,7 @@ impl Shared {
         Ok(Reply::json(200, &answer))
     }
 
-    /// The code that this form redeems; it is spent.
+    /// The code that this form redeems; it is used up.
     fn redeemed(&self, state: &mut State, app: &FakeApp, form: &Parameters) -> Result<Code, Reply> {
         let get = |name| rfc5849::value(form, name).ok();
         let now = self.clock.now();
@@ -286,7 +286,7 @@ impl Shared {
     }
 }
 
-/// Back to the app, with these parameters.
+/// A redirect back to the app, with these parameters.
 fn back(redirect: &str, pairs: impl Iterator<Item = (&'static str, String)>) -> Reply {
     if redirect == OUT_OF_BAND {
         return Reply::page(200, "The resource owner or authorization server denied the request.");
@@ -295,7 +295,7 @@ fn back(redirect: &str, pairs: impl Iterator<Item = (&'static str, String)>) -> 
     Reply::redirect(&format!("{redirect}?{query}"))
 }
 
-/// The fields of a request, in whatever form they come.
+/// The fields of a request, in any encoding.
 fn form(seen: &Request) -> Result<Parameters, Reply> {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match fields(seen) {

@@ -26,7 +26,7 @@ pub(super) enum Person {
     Denies,
 }
 
-/// What a sign-in page was asked with.
+/// A request to a sign-in page.
 #[derive(Debug, Clone)]
 pub struct Asked {
     pub(super) query: Parameters,
@@ -40,12 +40,12 @@ impl Asked {
 }
 
 impl FakeMastodon {
-    /// The account of this handle, made if there is none.
+    /// The account with this handle, created if there is none.
     pub fn account(&self, handle: &str) -> FakeAccount {
         self.shared.state.lock().unwrap().account(handle)
     }
 
-    /// A token as a person makes it by hand in their settings, which allows everything that a bot needs.
+    /// A token as a person creates it in their settings, with every scope that a bot needs.
     pub fn token_of(&self, handle: &str) -> Secret {
         self.token_with(handle, "read write profile")
     }
@@ -74,12 +74,12 @@ impl FakeMastodon {
         self.change(|state| state.person = Some(Person::Denies));
     }
 
-    /// What the sign-in page was asked so far.
+    /// The requests to the sign-in page so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.shared.state.lock().unwrap().asked.clone()
     }
 
-    /// Disables the sign-in of an account, as a moderator can, or enables it again.
+    /// Disables an account's sign-in, as a moderator can, or enables it again.
     pub fn disable(&self, handle: &str, so: bool) {
         self.change(|state| {
             if so {
@@ -90,26 +90,26 @@ impl FakeMastodon {
         });
     }
 
-    /// Ends every sign-in of an account, as its owner can in the settings.
+    /// Revokes all tokens of an account, as its owner can in the settings.
     pub fn revoke_all(&self, handle: &str) {
         self.change(|state| state.oauth.revoke_all(handle));
     }
 
-    /// Every secret that the fake knows. None of them may be found in anything that was written.
+    /// Every secret that the fake knows. None of them may appear in any output or file.
     pub fn secrets(&self) -> Vec<String> {
         let state = self.shared.state.lock().unwrap();
         let of_apps = state.apps.iter().map(|app| app.client_secret.clone());
         of_apps.chain(state.secrets.iter().cloned()).collect()
     }
 
-    /// What a person sees or types while signing in, and what is worthless afterwards.
+    /// Secrets that a person sees or types while signing in, and that are worthless afterwards.
     pub fn passing_secrets(&self) -> Vec<String> {
         self.shared.state.lock().unwrap().passing.clone()
     }
 }
 
 impl State {
-    /// The account of this handle, made if there is none.
+    /// The account with this handle, created if there is none.
     pub(super) fn account(&mut self, handle: &str) -> FakeAccount {
         if let Some(known) = self.accounts.iter().find(|account| account.handle == handle) {
             return known.clone();

@@ -2,7 +2,7 @@
 
 use super::Software;
 
-/// How many characters of a link are seen on Mastodon.
+/// How many characters of a link are visible on Mastodon.
 const SHOWN: usize = 30;
 
 /// The HTML of a text.
@@ -10,7 +10,7 @@ pub(super) fn html(software: Software, url: &str, text: &str) -> String {
     let (open, close, line) = match software {
         Software::Mastodon => ("<p>", "</p>", "<br />"),
         Software::GoToSocial => ("<p>", "</p>", "<br>"),
-        // No paragraphs there.
+        // Pleroma makes no paragraphs.
         Software::Pleroma => return lines(software, url, text, "<br/>"),
     };
     let paragraphs = text.split("\n\n").filter(|paragraph| !paragraph.is_empty());
@@ -41,7 +41,7 @@ fn word(software: Software, url: &str, word: &str) -> String {
         };
     }
     match word.strip_prefix('@').filter(|rest| !rest.is_empty() && !rest.starts_with('@')) {
-        // Of an account on another server only the name is shown.
+        // For an account on another server, only the name is shown.
         Some(rest) => {
             let (name, host) = rest.split_once('@').unwrap_or((rest, "social.example"));
             let class =

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{FakeMastodon, Reply, Shared, Software};
 
-/// The most characters, and what a link counts.
+/// The most characters, and the length that a link counts.
 pub(super) const fn text_limits(software: Software) -> (u64, u64) {
     match software {
         Software::Mastodon => (500, 23),
@@ -14,15 +14,15 @@ pub(super) const fn text_limits(software: Software) -> (u64, u64) {
 }
 
 impl FakeMastodon {
-    /// The name by which the fake goes, and its accounts behind an `@`.
+    /// The fake's host name, and its accounts' handles behind an `@`.
     pub const DOMAIN: &'static str = "social.example";
 
-    /// From now on a status may have so many characters, and a link counts so many of them.
+    /// From now on a status may have this many characters, and a link counts as this many.
     pub fn set_text_limits(&self, characters: u64, per_url: u64) {
         self.change(|state| state.text_limits = (characters, per_url));
     }
 
-    /// As servers were before 4.0: without the second version of what they say of themselves.
+    /// Imitates servers before 4.0: without the second version of the instance API.
     pub fn is_old(&self) {
         self.change(|state| state.is_old = true);
     }
@@ -58,7 +58,7 @@ impl Shared {
         let mut instance = json!({
             "uri": match self.software {
                 Software::Mastodon => FakeMastodon::DOMAIN.to_owned(),
-                // The others give an address here.
+                // The others return an address here.
                 _ => format!("https://{}", FakeMastodon::DOMAIN),
             },
             "title": "A server of poets",

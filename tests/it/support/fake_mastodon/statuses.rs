@@ -7,19 +7,19 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use super::apps::fields;
 use super::{FakeMastodon, Reply, Request, Shared, Software, State, Stored, render};
 
-/// What one may say of who sees a status.
+/// The allowed visibilities.
 const VISIBILITIES: &[&str] = &["public", "unlisted", "private", "direct"];
 /// The digits of a ULID, and those of a flake.
 const CROCKFORD: &[u8] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 impl FakeMastodon {
-    /// The next status is answered with a success and never stored, as a filter against spam does it.
+    /// The next status is answered with a success and never stored, as by a spam filter.
     pub fn swallows_next_post(&self) {
         self.change(|state| state.unkept.push_back(None));
     }
 
-    /// The next status is not stored and answered with this, which a key brings back where it does.
+    /// The next status is not stored and answered with this, which the key replays where it is honored.
     pub fn fails_next_post(&self, reply: Reply) {
         self.change(|state| state.unkept.push_back(Some(reply)));
     }
@@ -75,7 +75,7 @@ impl Shared {
         reply
     }
 
-    /// The status that a request makes, and whether it is to be kept.
+    /// The status that a request creates, and whether to store it.
     fn made(&self, seen: &Request, handle: &str) -> Result<(Stored, bool), Reply> {
         let invalid = |why: &str| {
             Reply::json(422, &json!({"error": format!("Gültigkeitsprüfung ist fehlgeschlagen: {why}")}))
@@ -125,7 +125,7 @@ impl Shared {
     }
 
     pub(super) fn stored(&self, state: &mut State, handle: &str, text: &str, at: DateTime<Utc>) -> Stored {
-        // Two may be on their way at once, and neither is kept yet.
+        // Two may be in flight at once, with neither stored yet.
         state.numbered += 1;
         Stored {
             id: self.id(state.numbered, at),
@@ -176,7 +176,7 @@ impl Shared {
         Reply::json(200, &source)
     }
 
-    /// `DELETE /api/v1/statuses/:id`: the status, with its source, to write it anew.
+    /// `DELETE /api/v1/statuses/:id`: the status, with its source, for rewriting it.
     pub(super) fn delete(&self, id: &str, handle: &str) -> Reply {
         let mut state = self.state.lock().unwrap();
         let own = |status: &Stored| status.id == id && status.handle == handle && !status.deleted;

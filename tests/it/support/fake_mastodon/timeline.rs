@@ -7,14 +7,14 @@ use serde_json::Value;
 use super::super::rfc5849;
 use super::{FakeMastodon, Reply, Shared, Stored};
 
-/// How many statuses a page has unless asked otherwise, and at the most.
+/// The default page size, and the largest one.
 const PAGE: usize = 20;
 const PAGE_MAX: usize = 40;
 
-/// What is commanded for looks at timelines.
+/// Commands for timeline reads.
 #[derive(Default)]
 pub(super) struct Timelines {
-    /// From so many looks each new status is hidden.
+    /// How many reads each new status is hidden from.
     lag: usize,
     /// How many are left, by the id of the status.
     hidden: HashMap<String, usize>,
@@ -22,20 +22,20 @@ pub(super) struct Timelines {
 }
 
 impl Timelines {
-    /// Hides a status that is stored now, if that is commanded.
+    /// Hides a status that is being stored, if commanded.
     pub(super) fn hide(&mut self, id: &str) {
         self.hidden.insert(id.to_owned(), self.lag);
     }
 }
 
 impl FakeMastodon {
-    /// Each status that is stored from now on is missing from the next `n` looks at its account. Further pages are of
-    /// the same look.
+    /// Each status that is stored from now on is missing from the next `n` reads of its account. Further
+    /// pages belong to the same read.
     pub fn hide_new_posts(&self, n: usize) {
         self.change(|state| state.timelines.lag = n);
     }
 
-    /// From now on every look at a timeline is answered with this; `None` lets people look again.
+    /// From now on every timeline read is answered with this; `None` allows reads again.
     pub fn refuse_looks(&self, refusal: Option<Reply>) {
         self.change(|state| state.timelines.refusal = refusal);
     }
@@ -64,7 +64,7 @@ impl Shared {
                 _ => visible.push(status),
             }
         }
-        // Ids of one server have one length, save numbers that grow.
+        // Ids of one server have one length, except numbers that grow.
         let key = |id: &str| (id.len(), id.to_owned());
         visible.sort_by_key(|status| std::cmp::Reverse(key(&status.id)));
         visible.retain(|status| {
