@@ -73,7 +73,7 @@ async fn full(ledger: Ledger) -> Ledger {
     ledger
 }
 
-/// Another ledger, new.
+/// Another, new ledger.
 async fn another() -> Ledger {
     super::sqlite().await
 }

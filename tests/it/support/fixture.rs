@@ -1,6 +1,6 @@
-//! A running engine with everything around it: a folder with poems and a ledger, a clock that stands still, networks
-//! that follow a script, and a log of events. Nothing here waits for real time, but for a guard that makes
-//! a test fail which would wait in vain.
+//! A running engine with everything around it: a folder with poems and a ledger, a clock that stands still,
+//! networks that follow a script, and a log of events. Nothing here waits for real time, except for a timeout
+//! that fails a test which would wait in vain.
 
 use std::collections::HashMap;
 use std::fs;
@@ -29,7 +29,7 @@ pub(crate) const START: &str = "2024-03-05T12:00:00Z";
 /// In real time: far more than anything here takes, even on a busy machine.
 const GUARD: Duration = super::PATIENCE;
 
-/// The most posts that the engine has in flight; whatever is above waits for its turn.
+/// The most posts that the engine has in flight; further ones are queued.
 pub(crate) const IN_FLIGHT: usize = 64;
 
 /// A running engine, its clock, its networks and its ledger.
@@ -89,7 +89,7 @@ impl EngineFixture {
         self.write(&name, poem);
     }
 
-    /// Writes a bot's poem; an empty one is taken away.
+    /// Writes a bot's poem; an empty one is removed.
     pub(crate) fn write(&self, bot: &str, poem: &str) {
         let path = self.folder.path().join(format!("{bot}.txt"));
         if poem.is_empty() {
@@ -117,7 +117,7 @@ impl EngineFixture {
         let key = VaultKey::File(self.folder.path().join("flock.key"));
         let vault = Arc::new(Vault::new(store.clone(), key));
         let engine = Engine::new(store.clone(), vault, self.clock.clone(), events, rng, members);
-        // The clock stands still while a poem is written, so that none would ever be at rest.
+        // The clock stands still while a poem is written, so no poem would ever count as settled.
         let engine = Arc::new(engine.impatient());
         let flock: Vec<_> = self.bots.iter().cloned().map(Arc::new).collect();
         engine.take_over(&flock).await.unwrap();
@@ -137,7 +137,7 @@ impl EngineFixture {
         self.bots.iter().map(member).collect()
     }
 
-    /// Has the engine go on with the bots as they are now, and waits until it does.
+    /// Reloads the engine with the current bots, and waits until that is done.
     pub(crate) async fn reload(&self) {
         let reloaded = self.hand_over();
         self.patiently("a reload", reloaded).await.unwrap().unwrap();
@@ -175,12 +175,12 @@ impl EngineFixture {
         self.start().await;
     }
 
-    /// Ends the engine where it stands, as a power cut would. What the ledger was told is kept.
+    /// Kills the engine on the spot, as a power cut would. Writes that were sent to the ledger are kept.
     pub(crate) async fn crash(&mut self) {
         let mut engine = self.engine.take().expect("it runs");
         engine.task.abort();
         let _ = (&mut engine.task).await;
-        // What had been handed to the ledger's writer is written; nothing of it may come after the next start.
+        // The ledger's writer finishes what it was sent; nothing of it may come after the next start.
         engine.store.advance_last_slot(&self.bots[0].name, DateTime::UNIX_EPOCH, 0).await.unwrap();
         self.gone(engine).await;
     }
@@ -191,7 +191,7 @@ impl EngineFixture {
         self.ledger.back_up_to(&self.folder.path().join("backup.db"), self.now()).await.unwrap();
     }
 
-    /// Stops the engine, puts the copy in the ledger's place, and starts it again.
+    /// Stops the engine, replaces the ledger with the backup, and starts it again.
     pub(crate) async fn put_back(&mut self) {
         self.stop().await;
         self.ledger.close().await;
@@ -204,7 +204,7 @@ impl EngineFixture {
         self.start().await;
     }
 
-    /// Waits until nothing of an engine that has ended is left: the ledger's lock goes with the last of it.
+    /// Waits until nothing is left of an engine that has ended: the ledger's lock is released last.
     async fn gone(&self, engine: Running) {
         let store = Arc::downgrade(&engine.store);
         drop(engine);
@@ -216,7 +216,7 @@ impl EngineFixture {
         .await;
     }
 
-    /// Lets time pass, step by step, as it would for an engine that is awake whenever it wants to be.
+    /// Lets time pass, step by step, as for an engine that can wake whenever it wants to.
     pub(crate) async fn pass(&self, time: Duration) {
         let end = self.clock.now() + time;
         self.at_rest().await;
@@ -233,7 +233,7 @@ impl EngineFixture {
         self.pass((at(time) - self.clock.now()).to_std().unwrap()).await;
     }
 
-    /// Turns the clock by so much, backwards if `back`, and gives the engine the time to notice.
+    /// Changes the clock by this much, backwards if `back`, and gives the engine time to notice.
     pub(crate) async fn set_clock(&self, time: DateTime<Utc>) {
         self.clock.set(time);
         self.clock.advance(Duration::from_secs(30));
@@ -250,7 +250,7 @@ impl EngineFixture {
                     stirs.changed().await.unwrap();
                     continue;
                 }
-                // A task that has just ended has not been noticed yet: let all who are ready go first.
+                // A task that has just ended has not been noticed yet: let all ready tasks run first.
                 for _ in 0..8 {
                     tokio::task::yield_now().await;
                 }
@@ -276,17 +276,17 @@ impl EngineFixture {
         self.patiently("an event", self.event_log.next(wanted)).await
     }
 
-    /// How many such events there were.
+    /// The number of such events.
     pub(crate) fn count(&self, wanted: impl Fn(&Event) -> bool) -> usize {
         self.events().iter().filter(|event| wanted(event)).count()
     }
 
-    /// Everything that was told.
+    /// All events so far.
     pub(crate) fn events(&self) -> Vec<Event> {
         self.event_log.all()
     }
 
-    /// Waits, and fails if it would take for ever, with all that was told.
+    /// Waits, and fails if that would take forever, with all events so far.
     pub(super) async fn patiently<T>(&self, what: &str, wait: impl Future<Output = T>) -> T {
         let waited = tokio::time::timeout(GUARD, wait).await;
         waited.unwrap_or_else(|_| {
@@ -296,7 +296,7 @@ impl EngineFixture {
         })
     }
 
-    /// What the clock shows.
+    /// The time on the clock.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
@@ -343,7 +343,7 @@ impl EventLog {
         Some(event.clone())
     }
 
-    /// Everything that was told.
+    /// All events so far.
     pub(super) fn all(&self) -> Vec<Event> {
         self.recorded.lock().unwrap().iter().map(|(event, _)| event.clone()).collect()
     }

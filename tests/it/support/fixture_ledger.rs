@@ -1,5 +1,5 @@
-//! The ledger and the vault of a test engine as commands and other daemons see them: rows to read, commands to submit, bots to
-//! sign in and out behind the engine's back, and ways to spoil the file.
+//! The ledger and the vault of a test engine as commands and other daemons see them: rows to read, commands
+//! to submit, bots to sign in and out behind the engine's back, and ways to damage the file.
 
 use std::sync::atomic::Ordering;
 
@@ -30,7 +30,7 @@ impl EngineFixture {
         self.rows(bot).await.pop().expect("a row")
     }
 
-    /// A bot's rows as text: the minute of the slot, the state, the cause, and what was to be posted.
+    /// A bot's rows as text: the minute of the slot, the state, the cause, and the text.
     pub(crate) async fn history(&self, bot: &str) -> Vec<String> {
         self.rows(bot).await.iter().map(line_of).collect()
     }
@@ -39,17 +39,17 @@ impl EngineFixture {
         self.ledger.bot_record(&bot.parse().unwrap(), self.now()).await.unwrap().unwrap()
     }
 
-    /// Writes down a command and rings, as a command does.
+    /// Submits a command and notifies the engine, as a command does.
     pub(crate) async fn ask(&self, what: CommandKind) -> PostId {
         let id = self.submit_command(what).await;
         self.ledger.notify().await;
         id
     }
 
-    /// Writes down a command, and does not ring.
+    /// Submits a command without notifying the engine.
     pub(crate) async fn submit_command(&self, what: CommandKind) -> PostId {
         let now = self.now();
-        // Ids made within a millisecond are told apart by what is random in them; here it grows.
+        // Ids made within a millisecond are ordered by their random part; here it increases.
         let count = self.commands.fetch_add(1, Ordering::Relaxed).to_be_bytes();
         let mut growing = [0; 10];
         growing[..8].copy_from_slice(&count);
@@ -58,13 +58,13 @@ impl EngineFixture {
         id
     }
 
-    /// Asks for a bot's newest post to be settled, and does not ring.
+    /// Submits the settling of a bot's newest post without notifying the engine.
     pub(crate) async fn write_settle(&self, bot: &str, posted: bool) -> PostId {
         let post = self.last(bot).await.id.to_string();
         self.submit_command(CommandKind::Settle { bot: bot.to_owned(), post, posted }).await
     }
 
-    /// Says of every open command that it is still waited for, as commands do every two seconds.
+    /// Reports every open command as still awaited, as commands do every two seconds.
     pub(crate) async fn still_waiting(&self) {
         for command in self.ledger.open_commands().await.unwrap() {
             self.ledger.submit_command(&Command { made_at: self.now(), ..command }).await.unwrap();
@@ -127,7 +127,7 @@ impl EngineFixture {
         self.tamper("drop trigger spoilt").await;
     }
 
-    /// Does something to the ledger behind flockd's back.
+    /// Changes the ledger behind flockd's back.
     pub(crate) async fn tamper(&self, statement: &str) {
         let mut db = self.stranger().await;
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut db).await.unwrap();
@@ -139,7 +139,7 @@ impl EngineFixture {
         SqliteConnectOptions::new().filename(path).connect().await.unwrap()
     }
 
-    /// The sum of a column of numbers.
+    /// The sum of a numeric column.
     pub(crate) async fn sum(&self, select: &str) -> i64 {
         let path = self.folder.path().join("flock.db");
         let mut db = SqliteConnectOptions::new().filename(path).connect().await.unwrap();
@@ -160,37 +160,37 @@ fn line_of(post: &Post) -> String {
 }
 
 impl EngineFixture {
-    /// Signs a bot in, as an account of its own.
+    /// Signs a bot in, each with a separate account.
     pub(crate) async fn sign_in(&self, bot: &str, tokens: &Tokens) {
         let version = self.version(bot).await;
         let (vault, account, now) = (self.vault(), account(bot), self.now());
         vault.sign_in(&name(bot), &account, tokens, version, now).await.unwrap();
     }
 
-    /// Takes a bot's tokens away.
+    /// Removes a bot's tokens.
     pub(crate) async fn sign_out(&self, bot: &str) {
         let version = self.version(bot).await;
         self.vault().sign_out(&name(bot), version).await.unwrap();
     }
 
-    /// Puts newer tokens into the vault, as another process does that has renewed them.
+    /// Puts newer tokens into the vault, as another process does after renewing them.
     pub(crate) async fn renew_elsewhere(&self, bot: &str, tokens: &Tokens) {
         let version = self.version(bot).await;
         self.vault().renewed(&name(bot), tokens, version).await.unwrap();
     }
 
-    /// Has another process begin to renew a bot's tokens, with a lease this long.
+    /// Has another process start renewing a bot's tokens, with a lease this long.
     pub(crate) async fn claim_elsewhere(&self, bot: &str, length: TimeDelta) {
         let (version, now) = (self.version(bot).await, self.now());
         assert!(self.ledger.lease_credential(&name(bot), version, now, now + length).await.unwrap());
     }
 
-    /// Seals everything with a new key, as a command does.
+    /// Rekeys the vault, as a command does.
     pub(crate) async fn rekey(&self) {
         assert_eq!(self.vault().rekey(self.now()).await.unwrap(), 1);
     }
 
-    /// A bot's tokens as they are in the vault.
+    /// A bot's tokens in the vault.
     pub(crate) async fn tokens(&self, bot: &str) -> Option<Tokens> {
         self.kept(bot).await.tokens
     }

@@ -56,7 +56,7 @@ pub(crate) fn cron(text: &str) -> Schedule {
     Schedule::parse(text, Zone::utc()).unwrap()
 }
 
-/// A poem of so many lines: "a1", "a2" and so on.
+/// A poem of this many lines: "a1", "a2" and so on.
 pub(crate) fn poem(letter: &str, lines: usize) -> String {
     (1..=lines).map(|n| format!("{letter}{n}\n")).collect()
 }

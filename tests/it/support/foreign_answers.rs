@@ -1,16 +1,16 @@
-//! Answers that don't come from the API: error pages of proxies and gateways, successes of something else, and the API's own
-//! words, cut or relabeled by a proxy.
+//! Answers that don't come from the API: error pages of proxies and gateways, successes from another service,
+//! and the API's own answers, cut or relabeled by a proxy.
 
 use super::fake_server::Reply;
 
-/// The statuses of errors and redirects that anything between a daemon and an API may answer with.
+/// The error and redirect statuses that anything between a daemon and an API may answer with.
 pub const STATUSES: &[u16] = &[
     300, 301, 302, 303, 304, 305, 307, 308, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410, 411, 412,
     413, 414, 415, 416, 417, 418, 420, 421, 422, 423, 424, 425, 426, 428, 429, 431, 444, 449, 450, 451, 494,
     495, 499, 500, 501, 502, 503, 504, 520, 522, 525, 530,
 ];
 
-/// Every answer with this status that is an error, or leads elsewhere.
+/// Every error or redirect with this status.
 pub fn errors(status: u16) -> Vec<Reply> {
     let json = |body: &str| Reply::new(status, body);
     let mut errors = vec![
@@ -58,7 +58,7 @@ fn own_words() -> [&'static str; 4] {
     ]
 }
 
-/// Successes that name no post of ours.
+/// Successes that identify no post of ours.
 pub fn successes() -> Vec<Reply> {
     let json = |status, body: &str| Reply::new(status, body);
     vec![
@@ -84,7 +84,7 @@ pub fn successes() -> Vec<Reply> {
     ]
 }
 
-/// Some of all, one of each kind and each status, for where each of them takes a while.
+/// A selection, one of each kind and each status, where each of them takes a while.
 pub fn some() -> Vec<Reply> {
     let of_errors = STATUSES.iter().enumerate().map(|(number, status)| {
         let mut errors = errors(*status);

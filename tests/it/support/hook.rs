@@ -1,5 +1,5 @@
-//! A webhook, or a URL for heartbeats. It keeps what it receives until a test asks, and misbehaves on command. Dropping it ends
-//! it.
+//! A webhook, or a heartbeat URL. It keeps what it receives until a test asks, and misbehaves on command.
+//! Dropping it ends it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -18,15 +18,15 @@ use super::PATIENCE;
 /// Longer than any answer that flockd reads.
 const LONG: usize = 10 * 1024 * 1024;
 
-/// What it does with the next request. With nothing in the script it takes it.
+/// What it does with the next request. With an empty script it accepts.
 pub(crate) enum Next {
-    /// It answers with this status, and its body is what it was sent.
+    /// It answers with this status, and echoes the request as its body.
     Echo(u16),
-    /// It takes it, with a very long answer.
+    /// It accepts, with a very long answer.
     Long,
-    /// It sends the caller elsewhere.
+    /// It redirects.
     Elsewhere,
-    /// It says nothing at all.
+    /// It never answers.
     Hang,
 }
 
@@ -76,18 +76,18 @@ impl Hook {
         self.shared.script.lock().unwrap().push_back(next);
     }
 
-    /// From now on it refuses whatever has this in it.
+    /// From now on it refuses any request that contains this.
     pub(crate) fn refuse(&self, part: &str) {
         *self.shared.refused.lock().unwrap() = Some(part.to_owned());
     }
 
-    /// The next thing that it was or is sent.
+    /// The next request, waiting if necessary.
     pub(crate) async fn next(&mut self) -> Told {
         let told = tokio::time::timeout(PATIENCE, self.told.recv()).await;
         told.expect("nothing was sent").expect("the server lives")
     }
 
-    /// The next thing that it was sent, if there is one already.
+    /// The next request, if there is one already.
     pub(crate) fn more(&mut self) -> Option<Told> {
         self.told.try_recv().ok()
     }

@@ -1,16 +1,17 @@
-//! What tests take from the machine that they run on: free ports, and the servers and tools that `tests/run` installs.
+//! What tests need from the machine that they run on: free ports, and the servers and tools that `tests/run`
+//! installs.
 
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::PathBuf;
 
-/// Where to look: below what the system hands out by itself (ip(7)), as a connection or another server could be given any of
-/// those meanwhile.
+/// The range to search: below the ephemeral ports (ip(7)), as a connection or another server could be given
+/// any of those meanwhile.
 const FROM: u16 = 20_000;
 const TO: u16 = 32_000;
 
-/// Some ports in a row that no other test is given, in this process or another, for as long as this lives.
+/// Consecutive ports that no other test gets, in this process or another, for as long as this lives.
 pub struct Ports {
     pub first: u16,
     _reserved: Vec<UnixDatagram>,
@@ -23,7 +24,7 @@ impl Ports {
     }
 
     pub fn in_a_row(number: u16) -> Self {
-        // Beginning elsewhere meets fewer that are reserved.
+        // Starting elsewhere meets fewer reserved ports.
         let begin = FROM + u16::try_from(std::process::id() % u32::from(TO - FROM)).unwrap();
         let reserved = (begin..TO).chain(FROM..begin).find_map(|first| {
             let all: Option<Vec<_>> = (first..first + number).map(reserve).collect();
@@ -33,7 +34,7 @@ impl Ports {
     }
 }
 
-/// Reserves a port, by a name that one socket of this machine has at a time.
+/// Reserves a port, by a name that only one socket on this machine can have at a time.
 fn reserve(port: u16) -> Option<UnixDatagram> {
     let name = SocketAddr::from_abstract_name(format!("flockd-tests-port-{port}")).unwrap();
     let reserved = UnixDatagram::bind_addr(&name).ok()?;

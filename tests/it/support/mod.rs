@@ -1,5 +1,5 @@
-//! What tests share: manual clocks, a running engine or alert monitor with what they need, the real program in a folder or a
-//! terminal, fake servers, real servers that are not ours, browsers, and posts.
+//! What tests share: manual clocks, a running engine or alert monitor with what they need, the real program
+//! in a folder or a terminal, fake servers, real third-party servers, browsers, and posts.
 
 pub mod alert_fixture;
 mod answers;
@@ -42,7 +42,7 @@ use flockd::net::{Network as _, Outcome, Rejection, Session, http};
 use fake_x::{FakeAccount, FakeX};
 pub use program::PATIENCE;
 
-/// For a client whose patience has to be waited out: short, yet long enough for a busy machine to do its part.
+/// For a client whose timeout has to elapse: short, yet long enough for a busy machine to do its part.
 pub const HASTY: Timeouts = Timeouts {
     connect: Duration::from_secs(4),
     total: Duration::from_secs(8),
@@ -58,7 +58,7 @@ impl StillClock {
         Self(Mutex::new(time.parse().unwrap()))
     }
 
-    /// Moves it, also back.
+    /// Moves it, also backwards.
     pub fn advance(&self, by: TimeDelta) {
         *self.0.lock().unwrap() += by;
     }
@@ -74,13 +74,13 @@ impl Clock for StillClock {
         std::time::Duration::ZERO
     }
 
-    /// Time passes at once.
+    /// Returns at once, as if the time had passed.
     async fn sleep(&self, duration: std::time::Duration) {
         self.advance(TimeDelta::from_std(duration).unwrap());
     }
 }
 
-/// A post on its way, with this text; `number` tells posts apart.
+/// A post to send, with this text; `number` tells posts apart.
 pub fn post(network: NetworkKind, number: u8, text: &str) -> Post {
     let now: DateTime<Utc> = "2026-11-20T12:00:00Z".parse().unwrap();
     Post {
@@ -129,14 +129,14 @@ impl Credentials {
     }
 }
 
-/// A client on X that has the tokens of one account at hand.
+/// A client on X with the tokens of one account.
 pub struct Signed {
     pub x: X,
     pub tokens: Tokens,
 }
 
 impl Signed {
-    /// As an app at this address; `account` is the handle that is expected.
+    /// For an app at this address; `account` is the expected handle.
     pub fn new(
         http: reqwest::Client,
         clock: Arc<dyn Clock>,
@@ -152,7 +152,7 @@ impl Signed {
         Self { x: X::new(http, clock, app, account), tokens }
     }
 
-    /// What it hands over with each call.
+    /// The session that it passes with each call.
     pub fn session(&self, account: Option<&Account>) -> Session {
         Session { tokens: Some(self.tokens.clone()), account: account.cloned() }
     }
@@ -172,7 +172,7 @@ pub fn x_for(fake: &FakeX, account: &FakeAccount) -> Signed {
     Signed::new(http, fake.clock.clone(), &fake.url, account.credentials.clone(), None)
 }
 
-/// The code at the end of a reason, which `flockd explain` takes; empty if there is none.
+/// The code at the end of a reason, for `flockd explain`; empty if there is none.
 pub fn code_of(reason: &str) -> &str {
     let code = reason.rsplit_once(" [").and_then(|(_, rest)| rest.split_once(']'));
     code.map_or("", |(code, _)| code)

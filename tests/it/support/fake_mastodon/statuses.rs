@@ -141,7 +141,7 @@ impl Shared {
         }
     }
 
-    /// An id as the server makes them, from the time and a number.
+    /// An id in the server's format, from the time and a number.
     fn id(&self, number: usize, at: DateTime<Utc>) -> String {
         let millis = u128::try_from(at.timestamp_millis()).unwrap();
         let number = number as u128;

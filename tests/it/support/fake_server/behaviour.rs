@@ -12,7 +12,7 @@ use super::{FakeNetwork, FakeServer, Request, Traits};
 /// The most bytes of a request.
 const REQUEST_MAX: usize = 1024 * 1024;
 
-/// An answer given on command.
+/// A commanded answer.
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: u16,
@@ -20,36 +20,36 @@ pub struct Reply {
     pub body: Vec<u8>,
 }
 
-/// What a stand-in does with one request, instead of what the network would do.
+/// What a fake does with one request, instead of what the network would do.
 #[derive(Debug, Clone)]
 pub enum Behaviour {
     /// Gives this answer, whatever was asked; stores nothing.
     Answer(Reply),
-    /// The same, without a word on what its clock shows.
+    /// The same, without a `Date` header.
     AnswerUndated(Reply),
-    /// Resets the connection before a byte of the request is read. Not for one account alone.
+    /// Resets the connection before a byte of the request is read. Not available for a single account.
     CloseUnread,
     /// Reads the request and closes; stores nothing.
     Close,
     /// Never answers; stores nothing.
     Hang,
-    /// Answers with what is no HTTP; stores nothing.
+    /// Answers with something that is not HTTP; stores nothing.
     Garbage,
-    /// Does as the network would, but only after [`FakeServer::let_go`].
+    /// Acts as the network would, but only after [`FakeServer::let_go`].
     Hold,
-    /// Does as the network would (stores the post, spends the token), and gives this answer all the same.
+    /// Acts as the network would (stores the post, uses the token), but gives this answer.
     StoreAndAnswer(Reply),
-    /// Does as the network would, and closes without an answer.
+    /// Acts as the network would, and closes without an answer.
     StoreAndClose,
-    /// Does as the network would, and never answers.
+    /// Acts as the network would, and never answers.
     StoreAndHang,
-    /// Does as the network would, and closes in the middle of the answer.
+    /// Acts as the network would, and closes in the middle of the answer.
     StoreAndBreakOff,
-    /// Does as the network would, and sends the answer so slowly that it never ends.
+    /// Acts as the network would, and sends the answer so slowly that it never ends.
     StoreAndDrip,
 }
 
-/// What is commanded for requests to come.
+/// The commands for future requests.
 #[derive(Default)]
 pub(super) struct Commands {
     posts: VecDeque<Behaviour>,
@@ -59,7 +59,7 @@ pub(super) struct Commands {
 }
 
 impl Reply {
-    /// A body with a status and nothing else; what looks like JSON is said to be JSON.
+    /// A body with a status and nothing else; a body that looks like JSON gets that type.
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         let reply = Self { status, headers: Vec::new(), body: body.into() };
         if reply.body.starts_with(b"{") { reply.header("content-type", "application/json") } else { reply }
@@ -88,18 +88,18 @@ impl Reply {
         Self::new(status, body.to_string()).header("content-type", "application/json; charset=utf-8")
     }
 
-    /// A page for people.
+    /// An HTML page.
     pub fn page(status: u16, body: &str) -> Self {
         let html = format!("<!doctype html><title>A page</title><body>{body}</body>");
         Self::new(status, html).header("content-type", "text/html; charset=utf-8")
     }
 
-    /// Somewhere else.
+    /// A redirect.
     pub fn redirect(to: &str) -> Self {
         Self::new(302, "").header("location", to)
     }
 
-    /// As bytes on the wire, and where its body begins.
+    /// Its bytes on the wire, and where its body begins.
     pub(super) fn on_the_wire(&self) -> (Vec<u8>, usize) {
         let mut bytes = format!("HTTP/1.1 {} X\r\ncontent-length: {}\r\n", self.status, self.body.len());
         for (name, value) in &self.headers {
@@ -133,27 +133,27 @@ impl FakeServer {
         self.command(|commands| commands.posts.push_back(behaviour));
     }
 
-    /// Takes back what was commanded for posts to come.
+    /// Cancels the commands for future posts.
     pub fn forget_posts_to_come(&self) {
         self.command(|commands| commands.posts.clear());
     }
 
-    /// What to do with the next `GET` of the API. The sign-in pages are not of it.
+    /// What to do with the next `GET` of the API. The sign-in pages are not part of it.
     pub fn next_read(&self, behaviour: Behaviour) {
         self.command(|commands| commands.reads.push_back(behaviour));
     }
 
-    /// What to do with the next post of this account; goes before [`Self::next_post`].
+    /// What to do with the next post of this account; takes precedence over [`Self::next_post`].
     pub fn next_post_of(&self, handle: &str, behaviour: Behaviour) {
         self.command(|commands| commands.of.entry(handle.to_owned()).or_default().push_back(behaviour));
     }
 
-    /// What to do with the next request whose path begins like this; goes before all others.
+    /// What to do with the next request whose path begins like this; takes precedence over all others.
     pub fn next_at(&self, prefix: &str, behaviour: Behaviour) {
         self.command(|commands| commands.at.push((prefix.to_owned(), behaviour)));
     }
 
-    /// Lets one held request go on.
+    /// Lets one held request continue.
     pub fn let_go(&self) {
         self.gate.add_permits(1);
     }
@@ -164,7 +164,7 @@ impl FakeServer {
 }
 
 impl Commands {
-    /// The command for a request, if it is one that `fits`. `handle` is empty for whom it is not known.
+    /// The command for a request, if one `fits`. `handle` is empty if the account is unknown.
     fn take(
         &mut self,
         traits: Traits,
@@ -188,7 +188,7 @@ impl Commands {
 }
 
 impl FakeServer {
-    /// Whether a request that begins like this is to be turned away unread.
+    /// Whether a request that begins like this is to be rejected unread.
     pub(super) fn turns_away(&self, start: &[u8]) -> bool {
         let start = String::from_utf8_lossy(start);
         let mut words = start.split(' ');
@@ -262,7 +262,7 @@ impl FakeServer {
         }
     }
 
-    /// Writes a request down, and finds what is to be done with it.
+    /// Records a request, and finds the command for it.
     fn note(&self, part: &impl FakeNetwork, seen: &Request) -> Option<Behaviour> {
         let handle = part.named_by(seen).unwrap_or_default();
         let mut notes = self.notes.lock().unwrap();

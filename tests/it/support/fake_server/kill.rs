@@ -10,11 +10,11 @@ use super::{FakeNetwork, FakeServer, Request};
 /// How far a request has come when the process that made it is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// It lies there, and not a byte of it is read.
+    /// It has arrived, and not a byte of it is read.
     BeforeRead,
     /// It is read, and nothing is done yet.
     BeforeStore,
-    /// It is done (the post is stored), and not a byte of the answer is sent.
+    /// It is processed (the post is stored), and not a byte of the answer is sent.
     BeforeAnswer,
     /// Half of the answer's body is sent.
     MidAnswer,
@@ -22,14 +22,14 @@ pub enum Step {
     AfterAnswer,
 }
 
-/// Who is to die, and when.
+/// The process to kill, and when.
 #[derive(Debug, Clone)]
 pub(super) struct Kill {
     pid: u32,
     step: Step,
     /// Method and beginning of the path.
     at: String,
-    /// So many more such requests.
+    /// How many more such requests to wait for.
     left: usize,
 }
 
@@ -51,13 +51,13 @@ impl FakeServer {
         self.kills_at(self.traits.posts, pid, step, n);
     }
 
-    /// The same with requests that begin like this. The command that was given last is the one that counts.
+    /// The same for requests that begin like this. The latest command is the one that counts.
     pub fn kills_at(&self, start: &str, pid: u32, step: Step, n: usize) {
         let next = Kill { pid, step, at: start.to_owned(), left: n };
         self.notes.lock().unwrap().kills.next = Some(next);
     }
 
-    /// Takes back a kill that has not come to pass.
+    /// Cancels a kill that has not happened.
     pub fn cancel_kill(&self) {
         self.notes.lock().unwrap().kills.next = None;
     }
@@ -75,7 +75,7 @@ impl Kill {
 }
 
 impl Kills {
-    /// The kill that this request brings, if it does.
+    /// The kill that this request triggers, if any.
     fn due(&mut self, seen: &Request, unread: bool) -> Option<Kill> {
         let start = format!("{} {}", seen.method, seen.path);
         let fits = |next: &Kill| start.starts_with(&next.at) && (next.step == Step::BeforeRead) == unread;
@@ -97,7 +97,7 @@ impl FakeServer {
         self.notes.lock().unwrap().kills.due(seen, false)
     }
 
-    /// Goes as far as the kill wants, and then no further.
+    /// Goes as far as the kill requires, and no further.
     pub(super) async fn serve_and_kill(
         &self,
         part: &impl FakeNetwork,
@@ -116,7 +116,8 @@ impl FakeServer {
         };
         let Some(said) = said else {
             kill.strike();
-            // Not even an end: that would be an answer of a kind, should the dead live on for a moment.
+            // The connection is not even closed: that would be an answer of a kind, should the process live
+            // on for a moment.
             return std::future::pending().await;
         };
         wire.say_and_then(said, move || kill.strike());

@@ -1,5 +1,5 @@
-//! What fake servers of networks share: they listen on 127.0.0.1, record requests, misbehave on command, and kill the process
-//! that makes a request on command. The network's own part is a [`FakeNetwork`].
+//! What the fake servers of networks share: they listen on 127.0.0.1, record requests, misbehave on command,
+//! and kill on command the process that makes a request. The network's own part is a [`FakeNetwork`].
 
 mod behaviour;
 mod kill;
@@ -22,28 +22,28 @@ pub use kill::Step;
 use behaviour::Commands;
 use kill::Kills;
 
-/// How long a request or a post is waited for: a test that waits in vain must fail.
+/// How long to wait for a request or a post: a test that waits in vain must fail.
 const PATIENCE: Duration = super::PATIENCE;
 
-/// The part that a stand-in plays.
+/// The network that a fake imitates.
 pub trait FakeNetwork: Send + Sync + 'static {
     /// What the network would answer, having done what it would do.
     fn ordinary(&self, seen: &Request) -> impl Future<Output = Reply> + Send;
 
-    /// Whose token a request carries, dead or alive, whether or not the rest of it is good.
+    /// The account whose token a request carries, valid or not, even if the rest of the request is bad.
     fn named_by(&self, seen: &Request) -> Option<String>;
 }
 
-/// A request as it came; empty where it was not read.
+/// A request as it came; empty if it was not read.
 #[derive(Debug, Clone, Default)]
 pub struct Request {
     pub method: String,
-    /// With its query.
+    /// Including its query.
     pub path: String,
     pub headers: HeaderMap,
     /// As text, whatever it is.
     pub body: String,
-    /// The same as it came.
+    /// The same as raw bytes.
     pub bytes: Vec<u8>,
 }
 
@@ -72,7 +72,7 @@ pub struct Traits {
     pub reads: &'static str,
 }
 
-/// What every stand-in has.
+/// What every fake has.
 pub struct FakeServer {
     /// Its base URL.
     pub url: String,
@@ -82,7 +82,7 @@ pub struct FakeServer {
     gate: Semaphore,
 }
 
-/// What it was asked, and what it was told to do.
+/// The requests it received, and its commands.
 #[derive(Default)]
 struct Notes {
     seen: Vec<Request>,
@@ -91,7 +91,7 @@ struct Notes {
 }
 
 impl FakeServer {
-    /// One at a free port, which is closed before [`Self::play`].
+    /// One on a free port, which stays closed until [`Self::play`].
     pub async fn at_free_port(traits: Traits) -> (Arc<Self>, TcpListener) {
         let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", tcp.local_addr().unwrap());
@@ -99,7 +99,7 @@ impl FakeServer {
         (Arc::new(Self { url, traits, notes: Mutex::default(), changed, gate }), tcp)
     }
 
-    /// Plays this part until the task is ended.
+    /// Imitates this network until the task is ended.
     pub fn play(self: &Arc<Self>, tcp: TcpListener, part: Arc<impl FakeNetwork>) -> JoinHandle<()> {
         let (door, inside) = (self.clone(), self.clone());
         let listener = WireListener { tcp, doorman: Arc::new(move |start| door.turns_away(start)) };
@@ -109,12 +109,12 @@ impl FakeServer {
         tokio::spawn(async move { axum::serve(listener, app).await.unwrap() })
     }
 
-    /// The requests so far, refused ones too.
+    /// The requests so far, including refused ones.
     pub fn requests(&self) -> Vec<Request> {
         self.notes.lock().unwrap().seen.clone()
     }
 
-    /// How many requests there were so far.
+    /// The number of requests so far.
     pub fn count(&self) -> usize {
         self.notes.lock().unwrap().seen.len()
     }
@@ -129,7 +129,7 @@ impl FakeServer {
         self.changed.send_replace(());
     }
 
-    /// Looks again after each change until there is something.
+    /// Checks again after each change until there is a value.
     pub async fn until<T>(&self, look: impl Fn() -> Option<T>) -> T {
         let mut changed = self.changed.subscribe();
         let found = async {

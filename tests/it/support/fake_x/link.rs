@@ -2,12 +2,12 @@
 
 use sha2::{Digest as _, Sha256};
 
-/// Ends of names that make a link without `https://` before it. X knows them all; these are for tests.
+/// Top-level domains that make a link without `https://`. X knows them all; these are for tests.
 const ENDS: &[&str] = &["com", "org", "net", "de", "io"];
-/// How many characters X's short links have behind `https://t.co/`.
+/// How many characters X's short links have after `https://t.co/`.
 const CODE: usize = 10;
 
-/// The text as X gives it back. `id` is the post's: each link of each post becomes another one.
+/// The text as X returns it. `id` is the post's: each link of each post gets its own short link.
 pub(super) fn shown(id: &str, text: &str) -> String {
     let (mut shown, mut at) = (String::new(), 0);
     while at < text.len() {
@@ -35,7 +35,7 @@ fn short(id: &str, link: &str) -> String {
     format!("https://t.co/{}", &code[..CODE])
 }
 
-/// The length of the link that begins here, if one does.
+/// The length of the link that begins here, if there is one.
 fn link(text: &str, at: usize) -> Option<usize> {
     let before = text[..at].chars().next_back();
     if before.is_some_and(|c| c.is_alphanumeric() || "@#$_-./".contains(c)) {

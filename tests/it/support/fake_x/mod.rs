@@ -1,7 +1,7 @@
-//! A stand-in for X on 127.0.0.1, with X's true shapes, for several accounts of one app: signing in both ways,
-//! `GET /2/users/me`, posting, deleting and looking at an account's posts. It checks every signature and token by
-//! itself, plays the person at the sign-in page, keeps what was posted, misbehaves on command, and kills on command
-//! the process that sends it a request. Dropping it ends it.
+//! A fake X on 127.0.0.1, with X's true shapes, for several accounts of one app: signing in both ways, `GET
+//! /2/users/me`, posting, deleting and reading an account's posts. It checks every signature and token
+//! itself, plays the person at the sign-in page, keeps what was posted, misbehaves on command, and kills on
+//! command the process that sends it a request. Dropping it ends it.
 //!
 //! ```ignore
 //! let fake = FakeX::start().await;
@@ -41,14 +41,14 @@ use oauth2::OAuth2;
 use people::Person;
 use timeline::Timelines;
 
-/// The consumer key and secret of the one app; the secret needs encoding when signed with.
+/// The consumer key and secret of the one app; the secret needs encoding when used for signing.
 pub const CONSUMER: (&str, &str) = ("consumer-key-of-the-flock", "consumer+secret/of-the&flock=%");
-/// What X's posts and reads are.
+/// The requests that count as X's posts and reads.
 const TRAITS: Traits = Traits { posts: "POST /2/tweets", reads: "GET /2/" };
 /// How many hexadecimal digits of a digest make an unguessable token.
 const TOKEN_DIGITS: usize = 32;
 
-/// A post that the fake has taken.
+/// A post that the fake has accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
     pub id: String,
@@ -58,7 +58,7 @@ pub struct Stored {
     pub deleted: bool,
 }
 
-/// The running stand-in.
+/// The running fake.
 pub struct FakeX {
     /// The clock that it compares timestamps with.
     pub clock: Arc<dyn Clock>,
@@ -77,21 +77,21 @@ struct Shared {
 struct State {
     accounts: Vec<FakeAccount>,
     posts: Vec<Stored>,
-    /// Whether it takes a text that the account has posted already.
+    /// Whether it accepts a text that the account has posted already.
     takes_duplicates: bool,
     timelines: Timelines,
-    /// Who sits at the browser.
+    /// The person at the browser.
     person: Option<Person>,
-    /// What the sign-in pages were asked.
+    /// The requests to the sign-in pages.
     asked: Vec<Asked>,
     suspended: HashSet<String>,
-    /// URLs that the app may send people back to, if not just any of the loopback interface.
+    /// The allowed callback URLs, unless any URL on the loopback interface is allowed.
     callbacks: Option<Vec<String>>,
     oauth1: OAuth1,
     oauth2: OAuth2,
     /// How many tokens, secrets and codes were made.
     minted: u64,
-    /// Secrets that last; and those that a person sees for a moment.
+    /// Long-lived secrets; and those that a person sees for a moment.
     secrets: Vec<String>,
     passing: Vec<String>,
 }
@@ -106,7 +106,7 @@ impl FakeNetwork for Shared {
     }
 }
 
-/// What every stand-in can do. Its `url` is the `api_url` and the `site_url` of the app.
+/// What every fake can do. Its `url` is the `api_url` and the `site_url` of the app.
 impl Deref for FakeX {
     type Target = FakeServer;
 
@@ -116,7 +116,7 @@ impl Deref for FakeX {
 }
 
 impl State {
-    /// Something that was never made before, by this or by any other fake.
+    /// A value that neither this fake nor any other has made before.
     fn mint(&mut self, seed: &str) -> String {
         self.minted += 1;
         let digest = Sha256::digest(format!("{seed} {}", self.minted));
@@ -126,7 +126,7 @@ impl State {
 }
 
 impl FakeX {
-    /// Starts one on a free port, by the machine's clock.
+    /// Starts one on a free port, on the machine's clock.
     pub async fn start() -> Self {
         Self::start_with(Arc::new(SystemClock)).await
     }
@@ -141,12 +141,12 @@ impl FakeX {
         Self { clock, shared, server }
     }
 
-    /// What was posted, oldest first.
+    /// All posts, oldest first.
     pub fn posts(&self) -> Vec<Stored> {
         self.shared.state.lock().unwrap().posts.clone()
     }
 
-    /// The texts of an account's posts, oldest first, deleted ones too.
+    /// The texts of an account's posts, oldest first, including deleted ones.
     pub fn texts(&self, handle: &str) -> Vec<String> {
         self.posts().into_iter().filter(|post| post.handle == handle).map(|post| post.text).collect()
     }

@@ -4,7 +4,7 @@ use super::super::rfc5849::{self, Parameters};
 use super::people::Person;
 use super::{CONSUMER, FakeAccount, FakeX, Reply, Request, Shared, State};
 
-/// What X answers to a verifier that is wrong, or was used.
+/// X's answer to a verifier that is wrong or used.
 const BAD_VERIFIER: &str = "Error processing your OAuth request: Invalid oauth_verifier parameter";
 /// X's PINs have about this many digits.
 const PIN_DIGITS: u64 = 10_000_000;
@@ -22,7 +22,7 @@ struct RequestToken {
     token: String,
     secret: String,
     callback: String,
-    /// The handle of who agreed, and the verifier that says so.
+    /// The handle of the account that agreed, and the verifier that proves it.
     agreed: Option<(String, String)>,
     spent: bool,
 }
@@ -44,7 +44,7 @@ pub(super) enum Fault {
 }
 
 impl FakeX {
-    /// Makes the app read-only, or gives it write access again: tokens made from now on are.
+    /// Makes the app read-only, or gives it write access again: applies to tokens made from now on.
     pub fn set_read_only(&self, read_only: bool) {
         self.shared.state.lock().unwrap().oauth1.read_only = read_only;
     }
@@ -76,7 +76,7 @@ impl OAuth1 {
 }
 
 impl State {
-    /// Accepts a pair of tokens from now on.
+    /// Accepts a token pair from now on.
     pub(super) fn admit(&mut self, handle: &str, token: String, secret: String) {
         self.secrets.extend([token.clone(), secret.clone()]);
         let level = if self.oauth1.read_only { "read" } else { "read-write" };
@@ -99,8 +99,8 @@ impl Shared {
         Ok((account.ok_or(Fault::Token)?.clone(), known.level))
     }
 
-    /// Checks a signature with the app's secret and the one that belongs to the token; without a token, it is
-    /// asked for the secret of the empty one.
+    /// Checks a signature with the app's secret and the one that belongs to the token; without a token, the
+    /// secret of the empty token is looked up.
     fn signed(
         &self,
         seen: &Request,
@@ -240,7 +240,7 @@ fn form(pairs: &[(&str, &str)]) -> Reply {
     Reply::new(200, encoded(pairs)).header("content-type", "text/html;charset=utf-8")
 }
 
-/// A URL with these parameters behind those that it has.
+/// A URL with these parameters appended to its own.
 pub(super) fn with_query(url: &str, pairs: &[(&str, &str)]) -> String {
     let joint = if url.contains('?') { '&' } else { '?' };
     format!("{url}{joint}{}", encoded(pairs))

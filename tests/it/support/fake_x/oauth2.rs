@@ -1,5 +1,5 @@
-//! OAuth 2.0: the page (PKCE with S256 required), the exchange of the code, renewal with refresh tokens that work once,
-//! revocation; and the check of bearer tokens.
+//! OAuth 2.0: the consent page (PKCE with S256 required), the exchange of the code, renewal with single-use
+//! refresh tokens, revocation; and the check of bearer tokens.
 
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD, Engine as _};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -11,22 +11,22 @@ use super::oauth1::with_query;
 use super::people::{Asked, Person};
 use super::{FakeAccount, FakeX, Reply, Request, Shared, State};
 
-/// The client id of the one app. It is no secret: the sign-in page's address holds it.
+/// The client id of the one app. It is no secret: the sign-in page's address contains it.
 pub const CLIENT_ID: &str = "Y2xpZW50LW9mLXRoZS1mbG9jazoxOmNp";
 /// Its secret, if it is a confidential client.
 pub const CLIENT_SECRET: &str = "client_secret-of-the-flock-0123456789abcdef";
 /// How long a code may be exchanged.
 const CODE_LIFE: TimeDelta = TimeDelta::seconds(30);
-/// The longest `state` that X takes.
+/// The longest `state` that X accepts.
 const STATE_MAX: usize = 500;
 /// A SHA-256 in base64 without padding.
 const CHALLENGE_LENGTH: usize = 43;
 
-/// All codes and tokens of this kind, and how the app is set.
+/// All codes and tokens of this kind, and the app's settings.
 pub(super) struct OAuth2 {
     confidential: bool,
     life: TimeDelta,
-    /// What is granted, if not what was asked for.
+    /// The scopes to grant, if not those that were requested.
     granted: Option<Vec<String>>,
     codes: Vec<Code>,
     grants: Vec<Grant>,
@@ -42,14 +42,14 @@ struct Code {
     used: bool,
 }
 
-/// A sign-in with all the tokens that came of it.
+/// A grant with all its tokens.
 struct Grant {
     handle: String,
     scopes: Vec<String>,
     dead: bool,
     /// With the time at which each expires.
     access: Vec<(String, DateTime<Utc>)>,
-    /// Only the last of them is not spent.
+    /// Only the last of them is unused.
     refresh: Vec<String>,
 }
 
@@ -61,23 +61,23 @@ impl Default for OAuth2 {
 }
 
 impl FakeX {
-    /// Makes the app a confidential client, which must show [`CLIENT_SECRET`]; it is a public one otherwise.
+    /// Makes the app a confidential client, which must send [`CLIENT_SECRET`]; otherwise it is a public one.
     pub fn make_confidential(&self) {
         self.shared.state.lock().unwrap().oauth2.confidential = true;
     }
 
-    /// Sets for how many seconds access tokens live that are made from now on.
+    /// Sets the lifetime, in seconds, of access tokens made from now on.
     pub fn set_token_life(&self, seconds: i64) {
         self.shared.state.lock().unwrap().oauth2.life = TimeDelta::seconds(seconds);
     }
 
-    /// Grants these scopes from now on, whatever is asked for.
+    /// Grants these scopes from now on, whatever is requested.
     pub fn grant_only(&self, scopes: &[&str]) {
         let scopes = scopes.iter().map(|&scope| scope.to_owned()).collect();
         self.shared.state.lock().unwrap().oauth2.granted = Some(scopes);
     }
 
-    /// Lets every access token expire that there is.
+    /// Lets all current access tokens expire.
     pub fn expire_access_tokens(&self) {
         let mut state = self.shared.state.lock().unwrap();
         let all = state.oauth2.grants.iter_mut().flat_map(|grant| &mut grant.access);
@@ -97,7 +97,7 @@ impl OAuth2 {
 }
 
 impl Shared {
-    /// Whose request this is by its bearer token, and the scopes of it.
+    /// Whose request this is by its bearer token, and the token's scopes.
     pub(super) fn borne_by(&self, token: &str) -> Option<(FakeAccount, Vec<String>)> {
         let state = self.state.lock().unwrap();
         let now = self.clock.now();
@@ -180,7 +180,7 @@ impl Shared {
         let Some(at) = grants.iter().position(|grant| grant.refresh.contains(&token)) else {
             return Err(invalid_token());
         };
-        // A spent token that comes again was copied: all its tokens end.
+        // Reuse of a refresh token means that it was copied: all tokens of the grant are revoked.
         grants[at].dead |= grants[at].refresh.last() != Some(&token);
         if grants[at].dead { Err(invalid_token()) } else { Ok(self.issue(state, at)) }
     }
@@ -219,7 +219,7 @@ impl Shared {
     }
 }
 
-/// Which parameter in the address of the page is wrong.
+/// Which parameter in the page's address is wrong.
 fn fault(asked: &Asked, state: &State) -> Option<&'static str> {
     let get = |name| asked.get(name).unwrap_or_default();
     let checks = [

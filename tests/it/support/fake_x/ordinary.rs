@@ -7,7 +7,7 @@ use super::super::rfc5849;
 use super::oauth1::Fault;
 use super::{FakeAccount, Reply, Request, Shared, State, Stored};
 
-/// What `POST /2/tweets` takes; any other field is refused.
+/// The fields that `POST /2/tweets` accepts; any other is refused.
 const FIELDS: &[&str] = &[
     "text",
     "reply",
@@ -26,10 +26,10 @@ const FIELDS: &[&str] = &[
     "for_super_followers_only",
     "direct_message_deep_link",
 ];
-/// Milliseconds between 1970 and the beginning of X's ids.
+/// X's epoch for ids, in milliseconds since 1970.
 pub(super) const EPOCH_MS: i64 = 1_288_834_974_657;
 
-/// Who asks, and what the tokens allow.
+/// Who makes the request, and what the tokens allow.
 struct Caller {
     account: FakeAccount,
     pass: Pass,
@@ -56,11 +56,11 @@ impl Shared {
             ("POST", "/2/oauth2/revoke") => self.revoke_token(seen).unwrap_or_else(|refusal| refusal),
             _ => self.api(seen),
         };
-        // By the fake's own clock, so that a client can see that its own is off.
+        // By the fake's own clock, so that a client can notice that its own is off.
         reply.header("date", self.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string())
     }
 
-    /// The part that wants an access token.
+    /// The part that requires an access token.
     fn api(&self, seen: &Request) -> Reply {
         let (path, query) = seen.parts();
         let mut level = None;
@@ -117,7 +117,7 @@ impl Shared {
             data[field] = match field {
                 "id" | "name" | "username" => continue,
                 "description" => json!(format!("The lines of {handle} & friends")),
-                // At this very address, so that no other server is ever asked for it; over TLS, as X's are.
+                // At this very address, so that no other server is ever contacted; over TLS, as on X.
                 "profile_image_url" => {
                     let host = self.fake_server.url.replace("http://", "https://");
                     json!(format!("{host}/profile_images/{id}_normal.png"))
@@ -178,7 +178,7 @@ impl Shared {
 }
 
 impl State {
-    /// Takes a post in. Its id tells when it was made, and no other post has it.
+    /// Stores a post. Its id shows when it was made, and no other post has it.
     pub(super) fn store(&mut self, handle: &str, text: &str, at: DateTime<Utc>) -> Stored {
         let number = i64::try_from(self.posts.len()).unwrap() % 4_096;
         let id = (((at.timestamp_millis() - EPOCH_MS) << 22) + number).to_string();

@@ -6,12 +6,12 @@ use flockd::flock::secret::Secret;
 use super::super::rfc5849::{self, Parameters};
 use super::{CLIENT_SECRET, CONSUMER, FakeX, Request, Shared, State};
 
-/// An account of the fake, with tokens that were made for it at once.
+/// An account of the fake, with its first tokens.
 #[derive(Debug, Clone)]
 pub struct FakeAccount {
     pub id: String,
     pub handle: String,
-    /// As it is shown; [`FakeX::set_name`] changes it.
+    /// The displayed name; [`FakeX::set_name`] changes it.
     pub name: String,
     pub credentials: Credentials,
 }
@@ -24,7 +24,7 @@ pub(super) enum Person {
     Denies,
 }
 
-/// What a sign-in page was asked with.
+/// A request to a sign-in page.
 #[derive(Debug, Clone)]
 pub struct Asked {
     pub path: String,
@@ -39,7 +39,7 @@ impl Asked {
 }
 
 impl FakeX {
-    /// Lets an account post, and says how; the same one again if it is there.
+    /// Creates an account that may post, or returns the existing one.
     pub fn account(&self, handle: &str) -> FakeAccount {
         self.shared.state.lock().unwrap().account(handle)
     }
@@ -63,12 +63,12 @@ impl FakeX {
         self.shared.state.lock().unwrap().person = Some(Person::Denies);
     }
 
-    /// What the sign-in pages were asked so far.
+    /// The requests to the sign-in pages so far.
     pub fn asked(&self) -> Vec<Asked> {
         self.shared.state.lock().unwrap().asked.clone()
     }
 
-    /// Lets the app send people back to these URLs only, compared exactly, and to the PIN page.
+    /// Allows only these callback URLs, compared exactly, and the PIN page.
     pub fn register_callbacks(&self, urls: &[&str]) {
         let urls = urls.iter().map(|&url| url.to_owned()).collect();
         self.shared.state.lock().unwrap().callbacks = Some(urls);
@@ -79,23 +79,23 @@ impl FakeX {
         self.shared.state.lock().unwrap().suspended.insert(handle.to_owned());
     }
 
-    /// Ends every sign-in of an account, as its owner can in X's settings.
+    /// Revokes all tokens of an account, as its owner can in X's settings.
     pub fn revoke_all(&self, handle: &str) {
         let mut state = self.shared.state.lock().unwrap();
         state.oauth1.revoke(handle);
         state.oauth2.revoke(handle);
     }
 
-    /// Every secret that the fake knows, percent-encoded too where that differs. None of them may be found
-    /// in anything that was written.
+    /// Every secret that the fake knows, also percent-encoded where that differs. None of them may appear in
+    /// any output or file.
     pub fn secrets(&self) -> Vec<String> {
         let state = self.shared.state.lock().unwrap();
         let known = [CONSUMER.0, CONSUMER.1, CLIENT_SECRET].map(str::to_owned);
         spellings(known.into_iter().chain(state.secrets.iter().cloned()))
     }
 
-    /// What a person sees or types while signing in, and what is worthless afterwards: request tokens,
-    /// verifiers, PINs, codes. It is on the screen, and may be nowhere else.
+    /// Secrets that a person sees or types while signing in, and that are worthless afterwards: request
+    /// tokens, verifiers, PINs, codes. They are on the screen, and may be nowhere else.
     pub fn passing_secrets(&self) -> Vec<String> {
         spellings(self.shared.state.lock().unwrap().passing.iter().cloned())
     }
@@ -110,7 +110,7 @@ fn spellings(secrets: impl Iterator<Item = String>) -> Vec<String> {
 }
 
 impl State {
-    /// The account of this handle, made if there is none.
+    /// The account with this handle, created if there is none.
     pub(super) fn account(&mut self, handle: &str) -> FakeAccount {
         if let Some(known) = self.accounts.iter().find(|account| account.handle == handle) {
             return known.clone();
@@ -130,7 +130,7 @@ impl State {
         account
     }
 
-    /// Whose token a request carries, dead or alive, whether or not the rest of it is good.
+    /// The account whose token a request carries, valid or not, even if the rest of the request is bad.
     pub(super) fn named_by(&self, seen: &Request) -> Option<String> {
         let authorization = seen.header("authorization")?;
         match authorization.strip_prefix("Bearer ") {
@@ -142,7 +142,7 @@ impl State {
         }
     }
 
-    /// Whether the app may send people back to this URL.
+    /// Whether this is an allowed callback URL.
     pub(super) fn may_call_back(&self, url: &str) -> bool {
         let Some(registered) = &self.callbacks else {
             let port = url.strip_prefix("http://127.0.0.1:").and_then(|rest| rest.strip_suffix("/callback"));
@@ -153,7 +153,7 @@ impl State {
 }
 
 impl Shared {
-    /// Writes down that a sign-in page was opened, and with what.
+    /// Records a request to a sign-in page, with its parameters.
     pub(super) fn note_asked(&self, state: &mut State, seen: &Request) -> Result<Asked, String> {
         let (path, query) = seen.parts();
         let asked = Asked { path: path.to_owned(), query: rfc5849::form_parameters(query)? };

@@ -1,5 +1,5 @@
-//! An account's timeline, newest first. X charges for each post that it returns, so they are counted. Going back a page
-//! (`previous_token`) is not offered.
+//! An account's timeline, newest first. X charges for each post that it returns, so they are counted. Paging
+//! backwards (`previous_token`) is not supported.
 
 use std::collections::HashMap;
 
@@ -10,9 +10,9 @@ use super::super::rfc5849::{self, Parameters};
 use super::ordinary::{EPOCH_MS, invalid};
 use super::{FakeX, Reply, Shared, State, Stored, link};
 
-/// How many posts a page has, unless asked otherwise.
+/// The default page size.
 const PAGE: usize = 10;
-/// What may be asked; anything else is refused.
+/// The supported parameters; any other is refused.
 const PARAMETERS: &[&str] = &[
     "max_results",
     "since_id",
@@ -24,13 +24,13 @@ const PARAMETERS: &[&str] = &[
     "tweet.fields",
     "post.fields",
 ];
-/// Stands before the id in a token, so that none is mistaken for the other.
+/// The prefix of the id in a token, so that neither is mistaken for the other.
 const TOKEN: &str = "7140w";
 
-/// What is commanded for looks at timelines, and what they came to.
+/// Commands for timeline reads, and what they have cost.
 #[derive(Default)]
 pub(super) struct Timelines {
-    /// From so many looks each new post is hidden.
+    /// How many reads each new post is hidden from.
     lag: usize,
     /// How many are left, by the id of the post.
     hidden: HashMap<String, usize>,
@@ -39,7 +39,7 @@ pub(super) struct Timelines {
     returned: usize,
 }
 
-/// Which posts are asked for.
+/// The requested posts.
 struct Wanted {
     since_id: Option<u64>,
     until_id: Option<u64>,
@@ -62,23 +62,24 @@ impl FakeX {
         post
     }
 
-    /// Each post that is stored from now on is missing from the next `n` looks at its account: X's reads lag
-    /// behind its writes. Further pages are of the same look.
+    /// Each post that is stored from now on is missing from the next `n` reads of its account: X's reads lag
+    /// behind its writes. Further pages belong to the same read.
     pub fn hide_new_posts(&self, n: usize) {
         self.shared.state.lock().unwrap().timelines.lag = n;
     }
 
-    /// From now on every look at a timeline is answered with this; `None` lets people look again.
+    /// From now on every timeline read is answered with this; `None` allows reads again.
     pub fn refuse_looks(&self, refusal: Option<Reply>) {
         self.shared.state.lock().unwrap().timelines.refusal = refusal;
     }
 
-    /// From now on a text is taken although the account has posted it already, so that a test can see it.
+    /// From now on a text is accepted even if the account has posted it already, so that a test can see the
+    /// repeat.
     pub fn take_duplicates(&self) {
         self.shared.state.lock().unwrap().takes_duplicates = true;
     }
 
-    /// How many pages of timelines were asked for, and how many posts were returned on them: each costs money.
+    /// How many timeline pages were requested, and how many posts they returned: each costs money.
     pub fn looks(&self) -> (usize, usize) {
         let state = self.shared.state.lock().unwrap();
         (state.timelines.reads, state.timelines.returned)
@@ -109,7 +110,7 @@ impl Shared {
     }
 }
 
-/// X answers for an account that does not exist with a success that says so.
+/// For an account that does not exist X answers with a success that reports it.
 fn unknown_user(user: &str) -> Reply {
     Reply::json(
         200,
@@ -122,7 +123,7 @@ fn unknown_user(user: &str) -> Reply {
 }
 
 impl Timelines {
-    /// Hides a post that is stored now, if that is commanded.
+    /// Hides a post that is being stored, if commanded.
     pub(super) fn hide(&mut self, id: &str) {
         self.hidden.insert(id.to_owned(), self.lag);
     }
@@ -175,7 +176,7 @@ fn number(id: &str) -> u64 {
 }
 
 impl Wanted {
-    /// What is asked for at `now`, or what X says of it.
+    /// The query at `now`, or X's complaint about it.
     fn by(query: &Parameters, now: i64) -> Result<Self, String> {
         if let Some((name, _)) = query.iter().find(|(name, _)| !PARAMETERS.contains(&name.as_str())) {
             return Err(format!("The query parameter [{name}] is not one of [{}]", PARAMETERS.join(",")));
@@ -225,7 +226,8 @@ impl Wanted {
         })
     }
 
-    /// Whether this post is among them. Times are compared by the second; the first one counts, the last does not.
+    /// Whether this post matches. Times are compared by the second; the first one is included, the last is
+    /// not.
     fn has(&self, post: &Stored) -> bool {
         let (id, at) = (number(&post.id), post.at.timestamp());
         self.since_id.is_none_or(|since| id > since)
