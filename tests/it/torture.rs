@@ -1,8 +1,9 @@
-//! The real daemon, killed again and again at every step of a post and at random instants, and what is left of it:
-//! no text twice, no line lost, no row stuck.
+//! The real daemon, killed repeatedly at every step of a post and at random instants, and the result: no text
+//! twice, no line lost, no row stuck.
 //!
-//! `FLOCKD_TORTURE_KILLS` says how often; `tests/run --full` says 2,000. What happens is drawn from a seed, which a
-//! failure shows and `FLOCKD_TORTURE_SEED` repeats, as far as the machine lets it: a kill falls where it falls.
+//! `FLOCKD_TORTURE_KILLS` sets how often; `tests/run --full` uses 2,000. A seed decides what happens; a
+//! failure shows it and `FLOCKD_TORTURE_SEED` repeats it, as far as the machine allows: the timing of kills
+//! varies.
 
 mod evidence;
 mod flock;
@@ -21,9 +22,9 @@ use flock::{Flock, Looks, Weather};
 use life::Death;
 use network::Which;
 
-/// Default number of kills for flocks that may look at their accounts.
+/// Default number of kills for flocks whose accounts can be probed.
 const KILLS: usize = 200;
-/// For each so many of those, one kill of a flock that may not look, and one of a flock on a real PDS.
+/// For this many of those, one kill of a flock without probes, and one of a flock on a real PDS.
 const BLIND: usize = 5;
 
 /// What became of one flock.
@@ -39,7 +40,7 @@ async fn killed_at_any_step_on_x_no_line_is_posted_twice_or_lost() {
     let records = torture(&[Which::X; 4], Looks::Allowed, kills).await;
     all_doubts_were_settled(&records);
     for Record { deaths, looks, .. } in &records {
-        // One post of each bot may be in doubt at a start, and it is looked for three times at most.
+        // At a start, one post of each bot may have an unknown outcome, and it is probed at most three times.
         assert!(
             *looks <= 3 * flock::POETS.len() * (deaths.len() + 1),
             "{looks} looks, each of which costs money"
@@ -69,8 +70,8 @@ fn seed() -> u64 {
         .map_or_else(|_| rand::random::<u32>().into(), |seed| seed.parse().expect("a seed"))
 }
 
-/// The kills are shared by a flock on each kind of server: with an `Idempotency-Key` of an hour, with none, and with one
-/// that says errors again.
+/// The kills are shared by a flock on each kind of server: with an `Idempotency-Key` of an hour, with none,
+/// and with one that replays errors.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_step_on_mastodon_servers_no_line_is_posted_twice_or_lost() {
     let kills = kills().div_ceil(2);
@@ -80,7 +81,7 @@ async fn killed_at_any_step_on_mastodon_servers_no_line_is_posted_twice_or_lost(
     report("on Mastodon and its software", kills, &records);
 }
 
-/// On a server that is not ours, whose sessions run out meanwhile.
+/// On a third-party server, whose sessions expire meanwhile.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_step_on_a_real_pds_no_line_is_posted_twice_or_lost() {
     let kills = kills().div_ceil(BLIND);
@@ -89,8 +90,8 @@ async fn killed_at_any_step_on_a_real_pds_no_line_is_posted_twice_or_lost() {
     report("on a real PDS", kills, &records);
 }
 
-/// A storm of answers that are not the network's: each post is stored, and something else answers, with a redirect, an
-/// error or a page. Each of them is found by looking, and sent once.
+/// A storm of foreign answers: each post is stored, and something else answers, with a redirect, an error or
+/// a page. Each post is found by a probe, and sent once.
 #[tokio::test(flavor = "multi_thread")]
 async fn under_foreign_answers_no_line_is_posted_twice_or_lost() {
     let flocks = [Which::X, Which::Bluesky].into_iter().chain(Software::ALL.map(Which::Mastodon));
@@ -104,8 +105,8 @@ async fn under_foreign_answers_no_line_is_posted_twice_or_lost() {
     }
 }
 
-/// Both at once: whatever a post is answered with after it was stored, by a stranger or cut off, the daemon may be killed at
-/// any step of it, too.
+/// Both at once: whatever answers a post after it was stored, the daemon may also be killed at any step of
+/// it.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_under_foreign_answers_no_line_is_posted_twice_or_lost() {
     let kills = kills().div_ceil(BLIND);
@@ -128,7 +129,7 @@ async fn storm(which: Which) -> Evidence {
     let daemon = flock.start("info");
     flock.network.posts_come_to(number).await;
     block_in_place(|| drop(daemon.stop_and_read()));
-    // One in which no session runs out.
+    // A storm in which no session expires.
     flock.lives += 1;
     flock.comes_to_rest().await
 }
@@ -144,15 +145,15 @@ fn all_doubts_were_settled(records: &[Record]) {
     }
 }
 
-/// Kills flocks so often in all, at the same time.
+/// Kills flocks this often in total, concurrently.
 async fn torture(flocks: &[Which], looks: Looks, kills: usize) -> Vec<Record> {
     torture_in(Weather::Fair, flocks, looks, kills).await
 }
 
-/// The same in this weather.
+/// The same under these conditions.
 async fn torture_in(weather: Weather, flocks: &[Which], looks: Looks, kills: usize) -> Vec<Record> {
     let seed = seed();
-    // A test that fails shows what it has printed.
+    // A failing test shows its output.
     println!("FLOCKD_TORTURE_SEED={seed}");
     let share = |flock: usize| kills / flocks.len() + usize::from(flock < kills % flocks.len());
     let tortured = flocks.iter().enumerate().map(|(number, which)| {
@@ -172,7 +173,7 @@ async fn torture_one(weather: Weather, which: Which, looks: Looks, (kills, seed)
     Record { deaths, evidence, looks: flock.network.looks() }
 }
 
-/// Says how often what was killed, also where the test passes, and that it was as often as it should have been.
+/// Reports how often each flock was killed, even if the test passes, and checks the count.
 fn report(what: &str, kills: usize, records: &[Record]) {
     let deaths: Vec<Death> = records.iter().flat_map(|record| record.deaths.clone()).collect();
     assert_eq!(deaths.len(), kills, "every one of them has really killed");
@@ -186,7 +187,7 @@ fn report(what: &str, kills: usize, records: &[Record]) {
     let looks: usize = records.iter().map(|record| record.looks).sum();
     let (posts, sent_again, assumed) =
         (count(Evidence::on_network), count(Evidence::repeated), count(Evidence::assumed));
-    // Past the test harness, which keeps what a passing test prints.
+    // Past the test harness, which captures a passing test's output.
     let _ = writeln!(
         std::io::stderr(),
         "torture {what}: {kills} kills{lines}\n  {posts} posts on the network, {sent_again} of them sent again, {assumed} \

@@ -1,5 +1,5 @@
-//! The daemon's port under attack: many connections from a few addresses that do as little or as much as they can. Others are
-//! answered meanwhile, memory stays small, and the flock posts.
+//! The daemon's port under attack: many connections from a few addresses that do as little or as much as they
+//! can. Others still get answers, memory stays small, and the flock posts.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::support::program::{Daemon, Folder};
 
-/// As many as the daemon ever holds.
+/// The most connections that the daemon holds.
 const HOSTILE: usize = 256;
 
-/// The most that they may cost.
+/// The most memory that they may take.
 const KIB: u64 = 64 * 1024;
 
 const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\n\
@@ -36,7 +36,7 @@ fn start(posts: usize) -> Attacked {
     Attacked { folder, daemon, before, hostile: Vec::new() }
 }
 
-/// What the daemon has in memory, in KiB.
+/// The daemon's resident memory, in KiB.
 fn memory(daemon: &Daemon) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
@@ -44,17 +44,17 @@ fn memory(daemon: &Daemon) -> u64 {
 }
 
 impl Attacked {
-    /// Opens as many connections as the daemon holds, says this on each, and reads nothing.
+    /// Opens as many connections as the daemon holds, sends this on each, and reads nothing.
     async fn say_everywhere(&mut self, bytes: &[u8]) {
         for at in 0..HOSTILE {
             let mut stream = self.from(at).await;
-            // One that was ended already takes no more.
+            // A connection that was closed already accepts no more.
             let _ = tokio::time::timeout(Duration::from_millis(100), stream.write_all(bytes)).await;
             self.hostile.push(stream);
         }
     }
 
-    /// A connection from one of a few addresses: so many that together they have all places.
+    /// A connection from one of a few addresses: so many that together they fill all places.
     async fn from(&self, at: usize) -> TcpStream {
         let socket = TcpSocket::new_v4().unwrap();
         let last = u8::try_from(at % 4).unwrap() + 2;
@@ -62,7 +62,7 @@ impl Attacked {
         socket.connect(([127, 0, 0, 1], self.folder.port).into()).await.unwrap()
     }
 
-    /// Another client asks how the daemon is, by a connection of their own.
+    /// Another client checks the daemon's health over its own connection.
     async fn is_well(&self) -> bool {
         let asked = async {
             let mut stream = TcpStream::connect(("127.0.0.1", self.folder.port)).await?;
@@ -140,7 +140,7 @@ async fn http_2_is_refused() {
     for stream in &mut attacked.hostile {
         let mut answer = Vec::new();
         let read = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
-        // It was refused: closed, by whatever means, and no frame of settings came.
+        // It was refused: closed, in whatever way, and no settings frame came.
         let _ = read.expect("a connection that speaks HTTP/2 stays open");
         assert!(!answer.starts_with(b"\x00\x00"), "{answer:?}");
     }

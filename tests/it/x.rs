@@ -132,7 +132,7 @@ async fn an_unexpected_account_is_refused() {
         assert!(setback.to_string().starts_with(start), "{setback}");
     }
     assert_eq!(fake.requests().len(), 1, "asking costs money, and the answer stays the same");
-    // What is remembered does not help either, if flock.toml expects another account by now.
+    // A remembered account does not help either if flock.toml now expects another.
     let known = x_for(&fake, &other).prepare(None).await.unwrap().unwrap();
     assert_eq!(cause(&x.prepare(Some(&known)).await.unwrap_err()), Cause::Account);
 }

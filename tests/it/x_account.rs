@@ -1,4 +1,4 @@
-//! Accounts on X: deleting, revoking, profile. Only X's own word counts as done.
+//! Accounts on X: deleting, revoking, profile. Only X's own answer counts as success.
 
 use flockd::flock::NetworkKind;
 use flockd::flock::post::{Cause, Post};

@@ -19,19 +19,19 @@ const DAY_S: i64 = 24 * 60 * 60;
 /// Headers of an answer.
 type Headers = Vec<(&'static str, String)>;
 
-/// What an answer should be taken for.
+/// How an answer should be classified.
 #[derive(Debug, PartialEq)]
 enum Verdict {
     Posted,
     Refused,
     Duplicate,
     Unknown,
-    /// With the cause, and the seconds to wait where X says so.
+    /// With the cause, and the seconds to wait if X names them.
     Rejection(Cause, Option<i64>),
 }
 use Verdict::{Duplicate, Posted, Refused, Rejection, Unknown};
 
-/// Sends one post to a server that answers this, and says what was made of it, and how it was explained.
+/// Sends one post to a server that answers this, and returns the classification and the explanation.
 async fn taken(reply: Reply) -> (Verdict, String) {
     let clock = Arc::new(StillClock::at(NOON));
     assert_eq!(clock.now().timestamp(), NOON_S);
@@ -54,8 +54,8 @@ async fn taken(reply: Reply) -> (Verdict, String) {
     }
 }
 
-/// Checks rows of status, body, verdict, the code of the diagnosis (of an accepted post its id), and what the reason has to
-/// quote from the answer.
+/// Checks rows of status, body, verdict, the diagnosis code (for an accepted post, its id), and what the
+/// reason has to quote from the answer.
 async fn check(rows: &[(u16, &str, Verdict, &str, &str)]) {
     for (status, body, expected, code, quote) in rows {
         let (verdict, reason) = taken(Reply::new(*status, *body)).await;
@@ -89,7 +89,7 @@ async fn success_needs_an_id() {
 #[tokio::test]
 async fn ambiguous_answers_are_unknown() {
     let mut rows = vec![(503, "<html>over capacity</html>", Unknown, "", "HTTP 503")];
-    // Not even a body that says so can make a server's failure definite.
+    // Not even a body that claims it can make a server error definite.
     rows.push((
         500,
         r#"{"errors":[{"code":187,"message":"Status is a duplicate."}]}"#,
@@ -260,13 +260,13 @@ async fn rate_limits_say_when_to_retry() {
         (vec![("retry-after", "7".into())], Some(7)),
         (vec![("retry-after", "Fri, 20 Nov 2026 12:02:00 GMT".into())], Some(120)),
         (vec![("retry-after", "soon".into()), (reset, "whenever".into())], None),
-        // Past, and absurd.
+        // In the past, or absurd.
         (vec![(reset, at(-600))], Some(60)),
         (vec![("retry-after", "0".into())], Some(60)),
         (vec![(reset, at(30 * DAY_S))], Some(DAY_S)),
         (vec![(reset, "9223372036854775807".into())], None),
         (vec![("retry-after", "4000000000".into())], Some(DAY_S)),
-        // A window with room in it is not the limit that was met.
+        // A window with requests left is not the limit that was hit.
         (vec![(left, "42".into()), (reset, at(600))], Some(3_600)),
         (vec![(left, "42".into()), ("retry-after", "90".into())], Some(90)),
         (

@@ -38,7 +38,7 @@ impl TimelineFixture {
         self.signed.x.probe(&sent(text), &self.session).await
     }
 
-    /// The ids of what may be the post, and what the look cost.
+    /// The ids of possible matches, and the cost of the probe.
     async fn like(&self, text: &str) -> (Vec<String>, u32) {
         match self.look(text).await.unwrap() {
             ProbeResult::Candidates { seen, cost, .. } => {
@@ -82,7 +82,7 @@ async fn an_account_with_nothing_new_costs_nothing() {
     assert_eq!(one.since(-60).await, Ok(Timeline::Complete(Vec::new())));
 }
 
-/// Our clock may be wrong by minutes without X minding, and must not hide the post from us.
+/// Our clock may be wrong by minutes without X objecting, and must not hide the post from us.
 #[tokio::test]
 async fn a_clock_that_is_ahead_of_x_hides_nothing() {
     for ahead in [0, 61, 240, 290] {
@@ -216,7 +216,7 @@ async fn a_clock_that_was_set_right_before_the_look_hides_nothing() {
     }
 }
 
-/// Its clock was not set since it was turned on. X takes no time before its own beginning.
+/// Its clock was not set after power-on. X accepts no time before its own beginning.
 #[tokio::test]
 async fn a_post_sent_by_a_clock_that_was_behind_is_found() {
     let one = TimelineFixture::new().await;
@@ -229,7 +229,7 @@ async fn a_post_sent_by_a_clock_that_was_behind_is_found() {
     }
 }
 
-/// The page as X would give it, and without a word on what its clock shows.
+/// The page as X would return it, without a `Date` header.
 #[tokio::test]
 async fn without_a_date_header_a_clock_half_an_hour_off_hides_nothing() {
     for (minutes, date) in [(-31, None), (31, None), (-31, Some("noon"))] {
@@ -237,7 +237,7 @@ async fn without_a_date_header_a_clock_half_an_hour_off_hides_nothing() {
         let (shown, at) = (one.by_hand("a line", 60 * minutes), noon() + TimeDelta::minutes(minutes));
         let row = format!(r#"{{"data":[{{"id":"{shown}","text":"a line"}}],"meta":{{"result_count":1}}}}"#);
         let nothing = Reply::new(200, r#"{"meta":{"result_count":0}}"#);
-        // At first nothing is asked for that is so old.
+        // At first the query does not reach back that far.
         let pages =
             if minutes < 0 { vec![nothing, Reply::new(200, row)] } else { vec![Reply::new(200, row); 2] };
         for mut page in pages {

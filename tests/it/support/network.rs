@@ -17,19 +17,19 @@ pub(crate) use super::answers::{
 };
 use super::clock::ManualClock;
 
-/// The pauses before it is looked at.
+/// The delays before it is probed.
 const LOOKS: [Duration; 3] = [Duration::from_secs(10), Duration::from_secs(60), Duration::from_secs(300)];
 
-/// What the network does with the next request. With nothing in the script it accepts.
+/// What the network does with the next request. With an empty script it accepts.
 #[derive(Debug, Clone)]
 pub(crate) enum Next {
     /// It answers.
     Answer(Outcome),
-    /// It says nothing that settles anything; the post has arrived, or not.
+    /// It answers nothing that settles the outcome; the post has arrived, or not.
     Silence { arrived: bool },
-    /// It says nothing at all until [`ScriptedNetwork::release`]; the post has arrived, or not.
+    /// It does not answer until [`ScriptedNetwork::release`]; the post has arrived, or not.
     Hold { arrived: bool },
-    /// The client breaks.
+    /// The client panics.
     Panic,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Sent {
     pub(crate) account: Option<Account>,
     pub(crate) tokens: Option<Tokens>,
     pub(crate) at: DateTime<Utc>,
-    /// Whether the public can see it from now on.
+    /// Whether the post is public from now on.
     pub(crate) arrived: bool,
 }
 
@@ -89,7 +89,7 @@ impl Play {
     }
 }
 
-/// What the network does when it is to renew tokens.
+/// What the network does with the next token renewal.
 pub(crate) enum Renewal {
     /// It answers.
     Answer(Box<Result<Tokens, Rejection>>),
@@ -107,7 +107,7 @@ impl ScriptedNetwork {
         self.play().next.push_back(next.into());
     }
 
-    /// What it does when the script is at its end.
+    /// What it does when the script is exhausted.
     pub(crate) fn always(&self, next: impl Into<Next>) {
         self.play().always = Some(next.into());
     }
@@ -119,27 +119,28 @@ impl ScriptedNetwork {
         play.always = None;
     }
 
-    /// What `prepare` finds out from now on.
+    /// What `prepare` returns from now on.
     pub(crate) fn prepares(&self, prepare: Result<Account, Rejection>) {
         self.play().prepare = Some(prepare);
     }
 
-    /// What `look` sees from now on; without this it may not be asked.
+    /// What a probe returns from now on; without this it can't be probed.
     pub(crate) fn sees(&self, sight: ProbeResult) {
         self.play().sight = Some(Ok(sight));
     }
 
-    /// Whether looks show what is so from now on, though never at the first look; otherwise it may not be asked.
+    /// Whether probes show the truth from now on, though never at the first probe; otherwise it can't be
+    /// probed.
     pub(crate) fn tells_truth(&self, so: bool) {
         self.play().tells_truth = so;
     }
 
-    /// What the next look comes to that has nothing in the script yet.
+    /// The result of the next probe that has nothing in the script yet.
     pub(crate) fn then_sees(&self, sight: Result<ProbeResult, Rejection>) {
         self.play().sights.push_back(sight);
     }
 
-    /// What the answer to the next request says of requests to come.
+    /// The cooldown that the next answer sets for later requests.
     pub(crate) fn cooldown(&self, cooldown: Cooldown) {
         self.play().cooldowns.push(cooldown);
     }
@@ -154,17 +155,17 @@ impl ScriptedNetwork {
         self.play().alike = Some(beginning.to_owned());
     }
 
-    /// Since when the account's posts were asked for, each time.
+    /// The start of each timeline query.
     pub(crate) fn read_since(&self) -> Vec<DateTime<Utc>> {
         self.play().read_since.clone()
     }
 
-    /// From now on it signs, so that its bot must be signed in.
+    /// From now on it requires sign-in.
     pub(crate) fn signs(&self) {
         self.play().signs = true;
     }
 
-    /// From now on its bot signs with these tokens, which `flock.toml` gives it.
+    /// From now on its bot uses these tokens, which `flock.toml` gives it.
     pub(crate) fn gives(&self, tokens: Tokens) {
         let mut play = self.play();
         (play.signs, play.given) = (true, Some(tokens));
@@ -175,7 +176,7 @@ impl ScriptedNetwork {
         self.play().given.clone()
     }
 
-    /// What comes of the next renewal that has nothing in the script yet.
+    /// The result of the next renewal that has nothing in the script yet.
     pub(crate) fn renews(&self, renewal: Result<Tokens, Rejection>) {
         self.play().renewals.push_back(Renewal::Answer(Box::new(renewal)));
     }
@@ -192,23 +193,23 @@ impl ScriptedNetwork {
         self.play().renewed.clone()
     }
 
-    /// The tokens that were made worthless.
+    /// The tokens that were revoked.
     pub(crate) fn revoked(&self) -> Vec<Tokens> {
         self.play().revoked.clone()
     }
 
-    /// From now on it takes nothing back.
+    /// From now on it refuses deletions.
     pub(crate) fn keeps_all(&self, setback: Rejection) {
         self.play().keeps = Some(setback);
     }
 
-    /// From now on a post is more than its text: what composing it comes to, one after the other, and then a text that
-    /// is another one each time.
+    /// From now on a post is more than its text: the results of composing it, in order, and then a different
+    /// text each time.
     pub(crate) fn composes(&self, records: impl IntoIterator<Item = Result<String, Rejection>>) {
         self.play().composes = Some(records.into_iter().collect());
     }
 
-    /// What was taken back.
+    /// The deleted posts.
     pub(crate) fn deleted(&self) -> Vec<Post> {
         self.play().deleted.clone()
     }
@@ -223,7 +224,7 @@ impl ScriptedNetwork {
         self.sent().into_iter().filter_map(|sent| sent.post.text).collect()
     }
 
-    /// What `prepare` was told is known, each time.
+    /// The known details that `prepare` was given, each time.
     pub(crate) fn known(&self) -> Vec<Option<Account>> {
         self.play().known.clone()
     }
@@ -239,7 +240,7 @@ impl ScriptedNetwork {
         Arc::strong_count(&play.waiting) - 1 + play.held.iter().filter(|held| !held.is_closed()).count()
     }
 
-    /// Answers whatever is held.
+    /// Answers all held requests.
     pub(crate) fn release(&self, outcome: &Outcome) {
         for held in self.play().held.drain(..) {
             let _ = held.send(outcome.clone());
@@ -247,7 +248,7 @@ impl ScriptedNetwork {
         self.clock.stir();
     }
 
-    /// Has the client break that waits for an answer.
+    /// Makes the waiting client panic.
     pub(crate) fn breaks(&self) {
         self.play().held.clear();
         self.clock.stir();
@@ -257,7 +258,7 @@ impl ScriptedNetwork {
         self.play.lock().unwrap()
     }
 
-    /// Writes a request down, and decides what becomes of it.
+    /// Records a request, and decides what becomes of it.
     fn receive(&self, post: &Post, session: &Session) -> Result<Outcome, oneshot::Receiver<Outcome>> {
         let mut play = self.play();
         let next = play.next.pop_front().or_else(|| play.always.clone());
@@ -305,7 +306,7 @@ impl Network for ScriptedNetwork {
         match renewal {
             Renewal::Answer(answer) => *answer,
             Renewal::Wait(told) => {
-                // Given back also when the waiting task is ended, as by a crash.
+                // Also given back when the waiting task is ended, as by a crash.
                 let _waiting = self.play().waiting.clone();
                 self.clock.stir();
                 told.await.expect("the script says so")

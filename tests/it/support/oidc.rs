@@ -1,5 +1,6 @@
-//! A real OAuth 2.0 server, npm's oidc-provider, as a child process: `tests/rigs/oidc`. It has X's paths or Mastodon's, and
-//! its person at the browser agrees at once. `tests/run` installs it; dropping it ends it.
+//! A real OAuth 2.0 server, npm's oidc-provider, as a child process: `tests/rigs/oidc`. It has X's paths or
+//! Mastodon's, and the person at its consent page agrees at once. `tests/run` installs it; dropping it ends
+//! it.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,9 +14,9 @@ use serde_json::Value;
 pub const PUBLIC_CLIENT: &str = "public-flock";
 /// The confidential client and its secret.
 pub const CONFIDENTIAL_CLIENT: (&str, &str) = ("confidential-flock", "secret-of-the-confidential-flock");
-/// How long it may take to start: far longer than it does, and short enough to end a hanging test.
+/// How long startup may take: far longer than it does, and short enough to end a hanging test.
 const PATIENCE: Duration = super::PATIENCE;
-/// What it says when it listens, before its address.
+/// What it prints before its address once it listens.
 const READY: &str = "ready ";
 
 /// The running server.
@@ -26,13 +27,13 @@ pub struct Oidc {
 }
 
 impl Oidc {
-    /// Starts one with Mastodon's paths, at which `handle` sits at the browser. Its `url` is the `api_url` of the app.
+    /// Starts one with Mastodon's paths, with `handle` at the browser. Its `url` is the app's `api_url`.
     pub fn of_mastodon(handle: &str) -> Self {
         Self::start_as("mastodon", handle, Duration::from_secs(7_200))
     }
 
-    /// Starts one at which `handle` sits at the browser, or a person who does not agree if that is empty, and whose access
-    /// tokens live this long.
+    /// Starts one with `handle` at the browser, or a person who declines if that is empty, and with this
+    /// lifetime of access tokens.
     pub fn start(handle: &str, life: Duration) -> Self {
         Self::start_as("x", handle, life)
     }
@@ -56,7 +57,7 @@ impl Oidc {
         let (tell, ready) = channel();
         std::thread::spawn(move || {
             for line in said.lines().map_while(Result::ok) {
-                // To its end, so that it never writes into a closed pipe.
+                // Read to the end, so that it never writes into a closed pipe.
                 if let Some(url) = line.strip_prefix(READY) {
                     let _ = tell.send(url.to_owned());
                 }
@@ -66,7 +67,7 @@ impl Oidc {
         Self { url, child }
     }
 
-    /// What was posted, oldest first: `id`, `handle`, `text` and `deleted`.
+    /// All posts, oldest first: `id`, `handle`, `text` and `deleted`.
     pub async fn posts(&self) -> Vec<Value> {
         let answer = reqwest::get(format!("{}/__posts", self.url)).await.unwrap();
         super::answer(answer).await.1.as_array().unwrap().clone()
@@ -81,7 +82,7 @@ impl Drop for Oidc {
     }
 }
 
-/// Where `tests/run` puts the version that the rig asks for.
+/// Where `tests/run` installs the version that the rig needs.
 fn installed(rig: &Path) -> PathBuf {
     let package = std::fs::read_to_string(rig.join("package.json")).unwrap();
     let package: Value = serde_json::from_str(&package).unwrap();

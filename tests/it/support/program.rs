@@ -1,4 +1,4 @@
-//! The real program as a child process, in a folder of its own, on a free port.
+//! The real program as a child process, in its own folder, on a free port.
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
@@ -15,8 +15,8 @@ use tempfile::TempDir;
 
 use super::machine::Ports;
 
-/// How long something is waited for in real time: far longer than it takes on a machine with ten times as much to do as it can,
-/// and short enough to end a test that waits in vain.
+/// How long to wait for something in real time: far longer than it takes on a machine with ten times the
+/// load, and short enough to end a test that waits in vain.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// The variable that sets the format of the log.
@@ -55,7 +55,7 @@ impl Folder {
         self.folder.path().join(name)
     }
 
-    /// Puts a file in the place of another, as many an editor does.
+    /// Replaces a file by renaming another over it, as many editors do.
     pub fn replace(&self, name: &str, bytes: &[u8]) {
         self.write(".swap", bytes);
         std::fs::rename(self.path(".swap"), self.path(name)).unwrap();
@@ -67,7 +67,7 @@ impl Folder {
         std::fs::write(path, bytes).unwrap();
     }
 
-    /// A command in this folder, with no secrets and no colours from outside.
+    /// A command in this folder, with no secrets and no colors from outside.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_flockd"));
         command.args(arguments).current_dir(self.folder.path()).stdin(Stdio::null());
@@ -87,7 +87,7 @@ impl Folder {
         serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))
     }
 
-    /// How the bots are, as JSON. The exit status says whether one needs a person.
+    /// The state of the bots, as JSON. The exit status says whether one needs a person.
     pub fn status(&self) -> Value {
         let said = self.run(&["status", "--json"]);
         let status: Value =
@@ -106,7 +106,7 @@ impl Folder {
         daemon
     }
 
-    /// Waits until a command has written a command that is not claimed yet.
+    /// Waits until a command has submitted a command that is not claimed yet.
     pub fn wait_for_wish(&self) {
         let ledger = format!("sqlite:{}", self.path("flock.db").display());
         let look = async {
@@ -120,14 +120,14 @@ impl Folder {
         waited.expect("no command was written");
     }
 
-    /// A link that opens the dashboard once.
+    /// The key of a login link.
     pub fn key(&self) -> String {
         let said = self.run(&["dashboard"]);
         assert_eq!(said.code, 0, "{said:?}");
         said.out.lines().next().and_then(|line| line.rsplit(' ').next()).unwrap().to_owned()
     }
 
-    /// Follows such a link and presses its button.
+    /// Follows a login link and presses its button.
     pub async fn enter(&self, client: &reqwest::Client) -> reqwest::Response {
         let link = self.key();
         let key = link.rsplit('=').next().unwrap();
@@ -150,12 +150,12 @@ impl From<Output> for CommandOutput {
     }
 }
 
-/// Kills a process on the spot, if it is still there.
+/// Kills a process on the spot, if it still exists.
 pub fn kill(pid: u32) {
     let _ = kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), Signal::KILL);
 }
 
-/// The events of a log in JSON, in their order.
+/// The events of a JSON log, in order.
 pub fn events(log: &str) -> Vec<Value> {
     let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     lines.filter(|line| line["event"].is_string()).collect()
@@ -169,8 +169,8 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts a command, listening to its standard error. Its log is JSON unless the test wants another format: waits are for
-    /// events by their names.
+    /// Starts a command, reading its standard error. Its log is JSON unless the test wants another format:
+    /// tests wait for events by name.
     pub fn spawn(command: &mut Command) -> Self {
         if !command.get_envs().any(|(name, _)| name == LOG_FORMAT) {
             command.env(LOG_FORMAT, "json");
@@ -188,12 +188,12 @@ impl Daemon {
         Self { child, lines, read: RefCell::default() }
     }
 
-    /// Waits for an event by the name that the log has for it, and returns its line.
+    /// Waits for an event by its name in the log, and returns its line.
     pub fn wait_for_event(&self, name: &str) -> Value {
         self.wait_for_event_with(name, &[])
     }
 
-    /// Waits for an event whose line also holds each of these: a bot, a text, a path, a cause.
+    /// Waits for an event whose line also contains each of these: a bot, a text, a path, a cause.
     pub fn wait_for_event_with(&self, name: &str, parts: &[&str]) -> Value {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -209,7 +209,7 @@ impl Daemon {
         }
     }
 
-    /// Waits for an event of each of these names, with that in its line, in any order.
+    /// Waits for an event with each of these names and texts, in any order.
     pub fn wait_for_events(&self, wanted: &[(&str, &str)]) {
         let (end, mut missing) = (Instant::now() + PATIENCE, wanted.to_vec());
         while !missing.is_empty() {
@@ -221,12 +221,12 @@ impl Daemon {
         }
     }
 
-    /// Waits for a line of the log that holds `text`, and returns it.
+    /// Waits for a line of the log that contains `text`, and returns it.
     pub fn wait_for(&self, text: &str) -> String {
         self.wait_for_any(&[text])
     }
 
-    /// Waits for a line of the log that holds one of these.
+    /// Waits for a line of the log that contains one of these.
     pub fn wait_for_any(&self, texts: &[&str]) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -238,7 +238,7 @@ impl Daemon {
         }
     }
 
-    /// Waits for so many lines of the log; less if it ends before.
+    /// Waits for this many lines of the log; fewer if it ends before.
     pub fn wait_for_lines(&self, n: usize) {
         let end = Instant::now() + PATIENCE;
         for _ in 0..n {
@@ -248,7 +248,7 @@ impl Daemon {
         }
     }
 
-    /// The next line of the log, if it has not ended. `awaited` is what is waited for.
+    /// The next line of the log, if it has not ended. `awaited` names what the test waits for.
     fn line(&self, end: Instant, awaited: &dyn std::fmt::Debug) -> Option<String> {
         match self.lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
             Ok(line) => {
@@ -265,7 +265,7 @@ impl Daemon {
         self.read.borrow_mut().push('\n');
     }
 
-    /// Asks it to read the flock anew.
+    /// Asks it to reload.
     pub fn hang_up(&self) {
         kill_process(Pid::from_raw(self.pid().try_into().unwrap()).unwrap(), Signal::HUP).unwrap();
     }
@@ -280,7 +280,7 @@ impl Daemon {
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 
-    /// Asks it to stop, and returns everything that it has logged.
+    /// Asks it to stop, and returns its whole log.
     pub fn stop_and_read(self) -> String {
         self.terminate();
         for line in &self.lines {
@@ -300,12 +300,12 @@ impl Daemon {
         self.child.wait().unwrap();
     }
 
-    /// Waits for its own end.
+    /// Waits for it to exit by itself.
     pub fn ended(mut self) -> i32 {
         self.child.wait().unwrap().code().unwrap_or(-1)
     }
 
-    /// Waits for its end, however it comes, and returns how it ended and everything that it has logged.
+    /// Waits for its end, however it comes, and returns the exit status and the whole log.
     pub fn last_words(mut self) -> (ExitStatus, String) {
         self.wait_for_lines(usize::MAX);
         (self.child.wait().unwrap(), self.read.take())

@@ -1,5 +1,5 @@
 //! RFC 5849 from the server's side: does a request carry the HMAC-SHA1 signature that it should? Written from
-//! the RFC alone, with none of the code that it checks.
+//! the RFC alone, sharing no code with what it checks.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -23,11 +23,11 @@ pub struct Request<'a> {
     pub url: &'a str,
     /// The whole `Authorization` header.
     pub authorization: &'a str,
-    /// A body of the type `application/x-www-form-urlencoded`; of other bodies nothing is signed.
+    /// A body of the type `application/x-www-form-urlencoded`; other bodies are not signed.
     pub form: Option<&'a str>,
 }
 
-/// The two halves that are never sent.
+/// The two halves of the key, which are never sent.
 pub struct Secrets<'a> {
     pub consumer: &'a str,
     pub token: &'a str,
@@ -36,19 +36,19 @@ pub struct Secrets<'a> {
 /// Decoded names and values.
 pub type Parameters = Vec<(String, String)>;
 
-/// Remembers what was used, so that nothing is accepted twice.
+/// Remembers used nonces, so that nothing is accepted twice.
 #[derive(Default)]
 pub struct Verifier {
     seen: Mutex<HashSet<(String, String)>>,
 }
 
 impl Verifier {
-    /// Checks all of it; `now` is in Unix seconds. The error says what is wrong.
+    /// Checks everything; `now` is in Unix seconds. The error says what is wrong.
     pub fn verify(&self, request: &Request, secrets: &Secrets, now: i64) -> Result<(), String> {
         let header = header_parameters(request.authorization)?;
         let timestamp = check_time(&header, now)?;
         check_signature(request, secrets)?;
-        // Only after the signature: a forged request may not use nonces up.
+        // Only after the signature: a forged request must not use nonces up.
         let nonce = value(&header, "oauth_nonce")?;
         if nonce.is_empty() || !nonce.is_ascii() {
             return Err(format!("nonce {nonce:?} is not usable"));
@@ -68,7 +68,7 @@ pub fn check_time(header: &Parameters, now: i64) -> Result<&str, String> {
     if near { Ok(timestamp) } else { Err(format!("timestamp {seconds} is too far from {now}")) }
 }
 
-/// Checks the signature, and what must stand beside it.
+/// Checks the signature, and the parameters that must accompany it.
 pub fn check_signature(request: &Request, secrets: &Secrets) -> Result<(), String> {
     let header = header_parameters(request.authorization)?;
     let method = value(&header, "oauth_signature_method")?;
@@ -83,7 +83,7 @@ pub fn check_signature(request: &Request, secrets: &Secrets) -> Result<(), Strin
     if given == computed { Ok(()) } else { Err(format!("signature {given:?} should be {computed:?}")) }
 }
 
-/// Section 3.5.1: what the header holds, decoded.
+/// Section 3.5.1: the header's parameters, decoded.
 pub fn header_parameters(authorization: &str) -> Result<Parameters, String> {
     let (scheme, list) = authorization.trim().split_once(' ').ok_or("no parameters in the header")?;
     if !scheme.eq_ignore_ascii_case("OAuth") {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::PATIENCE;
 
-/// The longest word.
+/// The longest message.
 const ROOM: usize = 4_096;
 
 /// The service manager.
@@ -22,14 +22,14 @@ impl ServiceManager {
         Self { socket }
     }
 
-    /// The next word.
+    /// The next message.
     pub fn next(&self) -> String {
         let mut room = [0; ROOM];
         let size = self.socket.recv(&mut room).expect("the daemon said nothing");
         String::from_utf8(room[..size].to_vec()).unwrap()
     }
 
-    /// A word that is there already.
+    /// A message that is there already.
     pub fn heard(&self) -> Option<String> {
         let mut room = [0; ROOM];
         self.socket.set_nonblocking(true).unwrap();
@@ -38,7 +38,7 @@ impl ServiceManager {
         size.ok().map(|size| String::from_utf8(room[..size].to_vec()).unwrap())
     }
 
-    /// Lets this happen until there is a word that begins like that, and before it none that begins like one of `others`.
+    /// Repeats this until a message begins like that, and before it none that begins like one of `others`.
     pub fn wait_while(&self, beginning: &str, others: &[&str], happens: impl Fn()) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -59,7 +59,7 @@ impl ServiceManager {
         }
     }
 
-    /// Waits for a word that begins like this; whatever comes before must not begin like one of `others`.
+    /// Waits for a message that begins like this; no earlier one may begin like one of `others`.
     pub fn wait_for(&self, beginning: &str, others: &[&str]) -> String {
         let end = Instant::now() + PATIENCE;
         loop {

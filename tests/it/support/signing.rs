@@ -14,18 +14,18 @@ use super::machine::Ports;
 use super::program::{CommandOutput, Folder};
 use super::terminal::{Ended, Terminal};
 
-/// The app's keys for OAuth 1.0a, of [`flock`].
+/// The app's keys for OAuth 1.0a, in [`flock`].
 pub const OAUTH1: &str =
     "consumer_key = { file = \"consumer-key\" }\nconsumer_secret = { file = \"consumer-secret\" }\n";
 /// The id of the app as a public client of OAuth 2.0.
 pub const PUBLIC: &str = "client_id = { file = \"client-id\" }\n";
-/// The secret that makes it a confidential one.
+/// The secret that makes it a confidential client.
 pub const SECRET: &str = "client_secret = { file = \"client-secret\" }\n";
 
-/// A flock on the X at this address, whose app has these keys. Each of the bots is to be `@NAME_lines`, and has
+/// A flock on the X at this address, whose app has these keys. Each bot expects to be `@NAME_lines`, and has
 /// a poem of three lines, `NAME one` and so on.
 pub fn flock(url: &str, keys: &str, bots: &[(&str, &str)]) -> Folder {
-    // No other test is given it.
+    // No other test gets it.
     let spare = Box::leak(Box::new(Ports::one())).first;
     let mut text = format!(
         "[web]\nlisten = \"127.0.0.1:PORT\"\n[apps.x]\nnetwork = \"x\"\napi_url = \"{url}\"\n\
@@ -62,7 +62,7 @@ pub async fn enroll_by_pin(fake: &FakeX, folder: &Folder, bot: &str) -> Ended {
     well(terminal.ended())
 }
 
-/// Signs a bot in by OAuth 2.0: the person is `@NAME_lines`, and pastes the address at which the browser ends.
+/// Signs a bot in by OAuth 2.0: the person is `@NAME_lines`, and pastes the callback address.
 pub async fn enroll_by_paste(fake: &FakeX, folder: &Folder, bot: &str) -> Ended {
     fake.person_is(&format!("{bot}_lines"));
     paste(folder, bot).await
@@ -81,18 +81,18 @@ fn well(ended: Ended) -> Ended {
     ended
 }
 
-/// Signs a bot in with the tokens that the account `@NAME_lines` was made with.
+/// Signs a bot in with the first tokens of the account `@NAME_lines`.
 pub fn enroll_with_tokens(fake: &FakeX, folder: &Folder, bot: &str) -> FakeAccount {
     let account = fake.account(&format!("{bot}_lines"));
     let (token, secret) = (&account.credentials.access_token, &account.credentials.access_token_secret);
-    // As JSON, for the fake's secrets have a `=` in them, which X's never have.
+    // As JSON, because the fake's secrets contain a `=`, which X's never do.
     let typed = json!({"access_token": token.expose(), "access_token_secret": secret.expose()}).to_string();
     let said = feed(folder.command(&["enroll", bot, "--tokens", "-"]), &typed);
     assert_eq!(said.code, 0, "{said:?}");
     account
 }
 
-/// Runs a command to its end that reads this from its standard input.
+/// Runs a command to its end with this as its standard input.
 pub fn feed(mut command: Command, input: &str) -> CommandOutput {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -126,7 +126,7 @@ pub fn asked(fake: &FakeX, path: &str) -> Vec<Request> {
     fake.requests().into_iter().filter(|seen| is_at(seen, path)).collect()
 }
 
-/// The requests for renewed tokens so far.
+/// The token renewals so far.
 pub fn renewals(fake: &FakeX) -> usize {
     let requests = asked(fake, "/2/oauth2/token");
     requests.iter().filter(|seen| seen.body.contains("grant_type=refresh_token")).count()
@@ -143,7 +143,7 @@ pub async fn nth_request(fake: &FakeX, path: &str, n: usize) {
     }
 }
 
-/// Waits until an account has posted `n` times, and returns the texts in the order of the alphabet.
+/// Waits until an account has posted `n` times, and returns the texts in alphabetical order.
 pub async fn nth_text(fake: &FakeX, handle: &str, n: usize) -> Vec<String> {
     loop {
         let posts = fake.posts();
@@ -162,20 +162,20 @@ fn is_at(seen: &Request, path: &str) -> bool {
 }
 
 impl Folder {
-    /// Adds this at the end of the configuration.
+    /// Appends this to the configuration.
     pub fn configure(&self, more: &str) {
         let text = std::fs::read_to_string(self.path("flock.toml")).unwrap();
         self.write("flock.toml", format!("{text}{more}").as_bytes());
     }
 
-    /// Does something to the ledger behind flockd's back.
+    /// Changes the ledger behind flockd's back.
     pub async fn tamper(&self, statement: &str) {
         let mut database = self.database().await;
         sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut database).await.unwrap();
         database.close().await.unwrap();
     }
 
-    /// The tokens of a bot as they are sealed in the ledger, in hexadecimal digits.
+    /// A bot's tokens as they are sealed in the ledger, in hexadecimal digits.
     pub async fn sealed(&self, bot: &str) -> String {
         let select = "select hex(sealed) from credential where bot = ?1";
         let mut database = self.database().await;
@@ -184,7 +184,7 @@ impl Folder {
         sealed
     }
 
-    /// Puts sealed tokens back in the place of a bot's newer ones, as a restored backup would.
+    /// Puts sealed tokens back in place of a bot's newer ones, as a restored backup would.
     pub async fn put_back(&self, bot: &str, sealed: &str) {
         let update = "update credential set version = version + 1, claimed_until = null, sealed = ";
         self.tamper(&format!("{update} x'{sealed}' where bot = '{bot}'")).await;

@@ -13,14 +13,14 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use super::PATIENCE;
 
-/// Rows and columns. No address is so long that a program would wrap it.
+/// Rows and columns, so wide that no address is wrapped.
 const SIZE: (u16, u16) = (50, 400);
 /// The key Ctrl-C, which the terminal turns into an interrupt.
 const CTRL_C: &[u8] = b"\x03";
-/// The key Ctrl-D, which at the start of a line ends the input.
+/// The key Ctrl-D, which ends the input at the start of a line.
 const CTRL_D: &[u8] = b"\x04";
 
-/// The key Ctrl-S, after which the terminal takes nothing more that is printed.
+/// The key Ctrl-S, after which the terminal accepts no more output.
 const CTRL_S: &[u8] = b"\x13";
 
 /// A program in a terminal; dropped, it is killed.
@@ -29,7 +29,7 @@ pub struct Terminal {
     keys: Arc<Pty>,
     printed: Receiver<Vec<u8>>,
     seen: Vec<u8>,
-    /// How much of it was already found by [`Terminal::wait_for`].
+    /// How much of the output [`Terminal::wait_for`] has consumed.
     read: usize,
 }
 
@@ -39,17 +39,17 @@ pub struct Ended {
     /// The exit status; `None` if a signal ended it.
     pub code: Option<i32>,
     pub signal: Option<i32>,
-    /// Everything that was on the screen, what was typed too, without carriage returns.
+    /// Everything on the screen, including what was typed, without carriage returns.
     pub seen: String,
 }
 
 impl Terminal {
-    /// Starts a command: its standard input, output and error are the terminal, whatever it says about them.
+    /// Starts a command: its standard input, output and error are the terminal, whatever the command sets.
     pub fn run(command: Command) -> Self {
         let (pty, inside) = open().unwrap();
         pty.resize(Size::new(SIZE.0, SIZE.1)).unwrap();
-        // Ctrl-C throws away what was printed and not read yet, after the program has been told: what it says of its
-        // end may be among it.
+        // Ctrl-C discards printed output that is not read yet, after the program has been told: its last
+        // message may be among it.
         let mut modes = tcgetattr(&pty).unwrap();
         modes.local_modes.insert(LocalModes::NOFLSH);
         tcsetattr(&pty, OptionalActions::Now, &modes).unwrap();
@@ -68,7 +68,7 @@ impl Terminal {
         Self { child, keys, printed, seen: Vec::new(), read: 0 }
     }
 
-    /// Waits for a text behind the one that was waited for last, and returns what stands in between, and it.
+    /// Waits for a text after the last one waited for, and returns what is in between, and the text.
     pub fn wait_for(&mut self, text: &str) -> String {
         self.until(text, |fresh| {
             let at = fresh.windows(text.len()).position(|window| window == text.as_bytes())?;
@@ -76,7 +76,7 @@ impl Terminal {
         })
     }
 
-    /// Waits for a word that begins like this, and returns it: an address, say.
+    /// Waits for a word that begins like this, such as an address, and returns it.
     pub fn word(&mut self, start: &str) -> String {
         self.wait_for(start);
         let rest = self.until(start, |fresh| fresh.iter().position(|byte| b" \r\n\x1b".contains(byte)));
@@ -98,7 +98,7 @@ impl Terminal {
         self.press(CTRL_D);
     }
 
-    /// Presses Ctrl-S: whatever is printed from now on waits.
+    /// Presses Ctrl-S: all output waits from now on.
     pub fn stop_the_screen(&mut self) {
         self.press(CTRL_S);
     }
@@ -124,7 +124,8 @@ impl Terminal {
         (&*self.keys).write_all(keys).unwrap();
     }
 
-    /// Waits until `look` says how much of what is new is what was waited for, and returns that.
+    /// Waits until `look` finds what it wants in the new output and returns its length, and returns that
+    /// part.
     fn until(&mut self, what: &str, look: impl Fn(&[u8]) -> Option<usize>) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -174,23 +175,23 @@ pub mod prompts {
     pub const CODE_INSTEAD: &str = "the page will show a code instead";
     /// The address at which the browser ends.
     pub const ADDRESS: &str = "paste the address";
-    /// No browser can come back, so the address of a page that can't be loaded is to be pasted.
+    /// No browser can return, so the address of a page that can't be loaded has to be pasted.
     pub const ADDRESS_INSTEAD: &str = "a page that can't be loaded";
     /// What was typed is no answer, and is asked for once more.
     pub const AGAIN: &str = "not accepted: ";
     /// The network does not accept what was typed, and it is asked for once more.
     pub const REJECTED: &str = "does not accept the code";
-    /// Something is asked for once more.
+    /// Something is requested again.
     pub const ONCE_MORE: &str = "type it again";
     /// Nothing more can be typed, so only a browser can bring the answer.
     pub const INPUT_ENDED: &str = "the input has ended";
-    /// What is typed next is not shown.
+    /// What is typed next is not echoed.
     pub const HIDDEN: &str = "not shown";
     /// Tokens end with an empty line.
     pub const EMPTY_LINE_ENDS: &str = "an empty line ends them";
     /// An app password.
     pub const APP_PASSWORD: &str = "App passwords):";
-    /// What was typed looks like the password of the account itself.
+    /// The input looks like the account's main password.
     pub const MAIN_PASSWORD: &str = "use it anyway:";
     /// Ctrl-C was pressed.
     pub const STOPPED: &str = "error: stopped: nothing was stored";

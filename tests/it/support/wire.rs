@@ -11,10 +11,10 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The most bytes of a request that are looked at before it is read.
+/// The most bytes of a request that are peeked at before it is read.
 const PEEK: usize = 64;
 
-/// Is asked about the first bytes of a request before they are read: `true` closes the connection.
+/// Decides from the first bytes of a request, before they are read: `true` closes the connection.
 pub type Doorman = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
 /// Accepts connections and gives each a [`Wire`].
@@ -30,14 +30,14 @@ pub struct WireStream {
     wire: Wire,
 }
 
-/// A handler's grip on its connection.
+/// A handler's access to its connection.
 #[derive(Clone, Default)]
 pub struct Wire(Arc<Mutex<Option<Instead>>>);
 
 /// What the other side gets instead of an answer.
 struct Instead {
     rest: Vec<u8>,
-    /// To be done when the system has taken the last byte.
+    /// To be done once the system has accepted the last byte.
     then: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -78,7 +78,7 @@ impl AsyncRead for WireStream {
         let mut start = [0; PEEK];
         let mut peeked = ReadBuf::new(&mut start);
         match self.tcp.poll_peek(cx, &mut peeked) {
-            // Closed with unread bytes in it, the connection is reset.
+            // A connection that is closed with unread bytes is reset.
             Poll::Ready(Ok(_)) if (self.doorman)(peeked.filled()) => {
                 Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
             }

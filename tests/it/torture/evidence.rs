@@ -1,4 +1,4 @@
-//! What is left at the end, on the network, in the feed and in the ledger, and what is wrong with it.
+//! The final state of the network, the feed and the ledger, and what is wrong with it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::flock::{POETS, ROBIN};
 
-/// Why a post may be given up here.
+/// The acceptable reasons for giving up a post here.
 const GIVEN_UP: [&str; 5] = ["silence", "interrupted", "late", "unreachable", "duplicate"];
 
 /// The poems, and everything that became of them.
@@ -15,7 +15,7 @@ pub(super) struct Evidence {
     pub poems: BTreeMap<&'static str, Vec<String>>,
     /// The ledger, newest first.
     pub rows: Vec<Row>,
-    /// What the network has, oldest first.
+    /// The network's posts, oldest first.
     pub posts: Vec<Stored>,
     /// The texts of robin's feed, newest first.
     pub feed: Vec<String>,
@@ -78,7 +78,7 @@ impl Evidence {
         self.sent_again().len()
     }
 
-    /// Those that were.
+    /// The posts that were sent more than once.
     pub(super) fn sent_again(&self) -> Vec<String> {
         let again = self.rows.iter().filter(|row| row.is_on_network() && row.attempts > 1);
         again.map(|row| format!("{row:?}")).collect()
@@ -91,11 +91,11 @@ impl Evidence {
         all.concat()
     }
 
-    /// A post that is not at rest, or was given up for no good reason.
+    /// A post that is not at rest, or was given up without a good reason.
     fn stuck(&self) -> Vec<String> {
         let fine = |row: &&Row| match row.state.as_str() {
             "posted" => true,
-            // The slot is spent, the line is not. Kills, and strangers that answer, are no fault of account or app.
+            // The slot is used, the line is not. Kills and foreign answers are no fault of app or account.
             "released" => row.cause.as_deref().is_some_and(|cause| GIVEN_UP.contains(&cause)),
             _ => false,
         };
@@ -110,7 +110,7 @@ impl Evidence {
         twice.map(|row| format!("its slot fired twice: {row:?}")).collect()
     }
 
-    /// A text that the ledger has, or an account shows, more often than it stands in the poem.
+    /// A text that the ledger has, or an account shows, more often than it is in the poem.
     fn repeats(&self) -> Vec<String> {
         let mut complaints = Vec::new();
         for (bot, poem) in &self.poems {
@@ -141,7 +141,7 @@ impl Evidence {
             match known.get(post.id.as_str()) {
                 Some(1) => {}
                 Some(rows) => complaints.push(format!("{rows} rows for one post: {post:?}")),
-                // No probe has seen it, and it is accounted for: its text begins with the name of its bot.
+                // No probe has found it, and it is accounted for: its text begins with the name of its bot.
                 None => match assumed.get_mut(post.text.as_str()) {
                     Some(left @ 1..) => *left -= 1,
                     _ => complaints.push(format!("unknown to the ledger: {post:?}")),
@@ -151,7 +151,7 @@ impl Evidence {
         complaints
     }
 
-    /// A row that says "posted" of what the network does not have.
+    /// A row that says "posted" of a post that the network does not have.
     fn lost(&self) -> Vec<String> {
         let there = |row: &&Row| {
             let own = |post: &&Stored| Some(&post.id) == row.remote_id.as_ref();
@@ -162,7 +162,7 @@ impl Evidence {
         said.filter(|row| !there(row)).map(|row| format!("lost: {row:?}")).collect()
     }
 
-    /// A feed that shows anything but the newest of what the ledger has.
+    /// A feed that differs from the newest posts in the ledger.
     fn misread_feed(&self) -> Vec<String> {
         let rows = self.rows.iter().filter(|row| row.bot == ROBIN && row.is_posted()).map(Row::text);
         // Robin may have posted since it was read.
@@ -207,7 +207,7 @@ mod tests {
         Stored { id: id.to_owned(), handle: "walt_lines".to_owned(), text: text.to_owned() }
     }
 
-    /// All is well: two lines and a refrain on the network, two lines in the feed.
+    /// A correct state: two lines and a refrain on the network, two lines in the feed.
     fn well() -> Evidence {
         let poem = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
         Evidence {
@@ -227,7 +227,7 @@ mod tests {
         }
     }
 
-    /// Spoils what is well, and looks for this among the complaints.
+    /// Breaks a correct state, and expects this among the complaints.
     #[track_caller]
     fn notices(part: &str, spoil: impl FnOnce(&mut Evidence)) {
         let mut evidence = well();

@@ -11,32 +11,32 @@ use super::evidence::{Evidence, Row};
 use super::network::{Network, Which};
 use crate::support::program::{Daemon, Folder, events};
 
-/// The bots on the network that is not our own.
+/// The bots on the remote network.
 pub(super) const POETS: [&str; 3] = ["walt", "emily", "sappho"];
 /// The bot on the feed.
 pub(super) const ROBIN: &str = "robin";
-/// A poem has so many lines for each kill: a bot posts once a second, and few lives last that long.
+/// The number of lines per kill in a poem: a bot posts once a second, and few lives last that long.
 const LINES_PER_KILL: usize = 4;
-/// And so many for the rest.
+/// And this many for the rest.
 const LINES_MORE: usize = 80;
 
-/// Whether the network lets the bots look at their accounts.
+/// Whether the bots can probe their accounts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Looks {
     Allowed,
     Refused,
 }
 
-/// What comes between the bots and their network.
+/// What interferes between the bots and their network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weather {
     /// Nothing but what kills a daemon.
     Fair,
-    /// Others, who answer in the network's place after it has stored a post.
+    /// Foreign servers, which answer in the network's place after it has stored a post.
     Strangers,
 }
 
-/// A flock in a folder of its own, on a network of its own.
+/// A flock in its own folder, on its own network.
 pub(super) struct Flock {
     pub network: Network,
     pub folder: Folder,
@@ -48,7 +48,7 @@ pub(super) struct Flock {
 }
 
 impl Flock {
-    /// A flock whose poems last for so many kills.
+    /// A flock whose poems suffice for this many kills.
     pub(super) async fn new(which: Which, looks: Looks, kills: usize, seed: u64) -> Self {
         let network = Network::start(which, looks).await;
         let folder = Folder::with(&configuration(&network));
@@ -69,8 +69,8 @@ impl Flock {
         Daemon::spawn(run.env("RUST_LOG", log).env("NO_COLOR", "1"))
     }
 
-    /// One more, undisturbed start: what is in doubt is settled, and what is due is posted. Then a stop,
-    /// and what there is to see.
+    /// One more, undisturbed start: unknown outcomes are settled, and due posts are sent. Then a stop, and
+    /// the evidence.
     pub(super) async fn comes_to_rest(&self) -> Evidence {
         self.network.forget_posts_to_come();
         self.network.befalls(self.lives, &self.folder, self.weather).await;
@@ -107,7 +107,7 @@ fn configuration(network: &Network) -> String {
     )
 }
 
-/// Lines that networks give back in another spelling, lines that then look alike, and a refrain.
+/// Lines that networks return in another spelling, lines that then look alike, and a refrain.
 fn poem(name: &str, kills: usize) -> Vec<String> {
     let line = |number: usize| match number % 8 {
         0 => format!("{name} says {number} & <more> &amp; more"),

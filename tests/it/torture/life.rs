@@ -10,21 +10,22 @@ use crate::support::fake_server::{Behaviour, Step};
 use crate::support::foreign_answers;
 use crate::support::program::{Daemon, kill};
 
-/// One of the first so many posts meets the kill: three bots post at once, and again a second later.
+/// One of the first few posts meets the kill: three bots post at once, and again a second later.
 const POSTS: usize = 3;
-/// After at most so many lines of its longest log a daemon is killed. A start writes nine of them, a post about eight.
+/// A daemon is killed after at most this many lines of its longest log. A start writes nine of them, a post
+/// about eight.
 const LINES: f64 = 60.0;
-/// A request is followed by so many turns of the scheduler, at most, before the kill.
+/// The most turns of the scheduler between a request and the kill.
 const TURNS: f64 = 20_000.0;
 
-/// Where a kill falls.
+/// Where a kill happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Death {
     /// At a step of a post.
     Posting(Step),
-    /// At a step of a look at an account.
+    /// At a step of a probe.
     Looking(Step),
-    /// At some line of the longest log that there is, while starting too.
+    /// At some line of the most detailed log, including startup.
     AtSomeLine,
     /// Some time after some request.
     AfterSomeRequest,
@@ -50,18 +51,18 @@ impl Death {
     ];
 }
 
-/// What is prepared for one life.
+/// The plan for one life.
 struct Plan {
     death: Death,
-    /// The kill falls on the n-th of the requests, or of the lines, that it is meant for.
+    /// The kill happens at the n-th request or line of its kind.
     n: usize,
-    /// After so many requests of any kind, and so many turns, the kill comes in any case.
+    /// After this many requests of any kind, and this many turns, the kill comes in any case.
     requests: usize,
     turns: usize,
 }
 
 impl Flock {
-    /// Starts the daemon and kills it, and says where the kill fell.
+    /// Starts the daemon and kills it, and returns where the kill happened.
     pub(super) async fn lives_and_dies(&mut self) -> Death {
         let plan = self.plan();
         self.network.befalls(self.lives, &self.folder, self.weather).await;
@@ -107,7 +108,7 @@ impl Flock {
         }
     }
 
-    /// What the next posts are answered with, after they were stored: most of them by a stranger, some by nothing.
+    /// The answers to the next posts, after they were stored: most of them foreign, some missing.
     fn strangers_answer(&mut self) {
         self.network.forget_posts_to_come();
         for _ in 0..POSTS * 2 {
@@ -121,7 +122,8 @@ impl Flock {
         }
     }
 
-    /// Every other life ends at one of the steps of a post, in turn; after it there is something to look for.
+    /// Every other life ends at one of the steps of a post, in turn; after it there is something to probe
+    /// for.
     fn plan(&mut self) -> Plan {
         let (lives, most, rng) = (self.lives, self.network.patience(), &mut self.rng);
         let death = match lives % 10 {
@@ -146,12 +148,12 @@ impl Flock {
     }
 }
 
-/// A number from 1 to this, as often of few digits as of many.
+/// A number from 1 to this, with every number of digits equally likely.
 fn up_to(most: f64, rng: &mut StdRng) -> usize {
     most.powf(rng.random()) as usize
 }
 
-/// Waits for the end of a daemon, and kills it after so many lines of its log, if any.
+/// Waits for the end of a daemon, and kills it after this many lines of its log, if given.
 fn attend(daemon: Daemon, lines: Option<usize>) {
     if let Some(lines) = lines {
         daemon.wait_for_lines(lines);

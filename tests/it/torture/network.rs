@@ -14,10 +14,10 @@ use crate::support::pds::{self, Pds, PdsAccount, PdsProxy};
 use crate::support::program::Folder;
 use crate::support::signing::{enroll_with_tokens, feed};
 
-/// A session on the PDS lasts for so many lives.
+/// A session on the PDS lasts for this many lives.
 const SESSION: usize = 4;
 
-/// Which one.
+/// Which network.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Which {
     X,
@@ -34,12 +34,12 @@ pub(super) enum Network {
 }
 
 impl Network {
-    /// One whose reads lag behind its writes, if it is ours: the first look never shows what is new.
+    /// If it is a fake, its reads lag behind its writes: the first probe never shows new posts.
     pub(super) async fn start(which: Which, looks: Looks) -> Self {
         match which {
             Which::X => {
                 let fake = FakeX::start().await;
-                // So that a text that comes twice is there twice, and not refused by the stand-in's grace.
+                // So that a repeated text is stored twice, and not refused by the fake.
                 fake.take_duplicates();
                 fake.hide_new_posts(1);
                 if looks == Looks::Refused {
@@ -108,12 +108,13 @@ impl Network {
         }
     }
 
-    /// What befalls the accounts before a life of the daemon: now and then all sessions run out. What a daemon had
-    /// claimed when it was killed is free at once, and not after a minute, so that no life is spent waiting.
+    /// What happens to the accounts before a life of the daemon: now and then all sessions expire. A killed
+    /// daemon's leases end at once, and not after a minute, so that no life is spent waiting.
     pub(super) async fn befalls(&self, life: usize, folder: &Folder, weather: Weather) {
         let Self::Bluesky(_, poets) = self else { return };
         folder.tamper("update credential set claimed_until = null").await;
-        // That a session has run out is not heard where strangers answer: nothing is stored, and the pauses only grow.
+        // Under foreign answers an expired session goes unnoticed: nothing is stored, and the backoff only
+        // grows.
         if weather == Weather::Fair && life.is_multiple_of(SESSION) {
             for poet in poets.values() {
                 Pds::shared().expire(poet).await;
@@ -121,7 +122,7 @@ impl Network {
         }
     }
 
-    /// How the request begins with which a bot looks at its account. The path goes on with the account's number.
+    /// How a bot's probe request begins. The path continues with the account's number.
     pub(super) fn look(&self) -> &'static str {
         match self {
             Self::X(_) => "GET /2/users/1",
@@ -130,24 +131,24 @@ impl Network {
         }
     }
 
-    /// A daemon that has made so many requests without meeting the kill that is meant for it is killed all the same.
+    /// The number of requests after which a daemon is killed even if its planned kill has not happened.
     pub(super) const fn patience(&self) -> usize {
         match self {
             Self::X(_) => 9,
-            // A look may ask how twenty statuses were written, and there are three bots.
+            // A probe may request the sources of twenty statuses, and there are three bots.
             Self::Mastodon(_) => 90,
             // Three sessions may have to be renewed first.
             Self::Bluesky(..) => 12,
         }
     }
 
-    /// How many looks there were.
+    /// The number of probes.
     pub(super) fn looks(&self) -> usize {
         let is_look = |method: &str, path: &str| format!("{method} {path}").starts_with(self.look());
         self.requests().iter().filter(|seen| is_look(&seen.method, &seen.path)).count()
     }
 
-    /// Waits until so many posts were sent to it, however long that takes as long as they come.
+    /// Waits until this many posts were sent to it, however long that takes while they keep coming.
     pub(super) async fn posts_come_to(&self, number: usize) {
         for so_far in 1..=number {
             self.until(|| (self.sent() >= so_far).then_some(())).await;
@@ -164,7 +165,7 @@ impl Network {
         self.requests().iter().filter(|seen| seen.method == "POST" && seen.path == path).count()
     }
 
-    /// What it has, deleted or not, oldest first.
+    /// Its posts, deleted or not, oldest first.
     pub(super) async fn posts(&self) -> Vec<Stored> {
         match self {
             Self::X(fake) => {

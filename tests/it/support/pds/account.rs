@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Caller, Pds, subject};
 
-/// Where posts are, and what an account says of itself.
+/// The collections of posts and of profiles.
 pub const POSTS: &str = "app.bsky.feed.post";
 const PROFILE: &str = "app.bsky.actor.profile";
 /// The most records of a page.
@@ -17,9 +17,9 @@ const PAGE: &str = "100";
 pub struct PdsAccount {
     pub did: String,
     pub handle: String,
-    /// The password of the account itself.
+    /// The main password.
     pub password: String,
-    /// One for programs.
+    /// The app password.
     pub app_password: String,
 }
 
@@ -46,29 +46,29 @@ impl Pds {
         made["password"].as_str().unwrap().to_owned()
     }
 
-    /// Another password for programs.
+    /// Another app password.
     pub async fn another_app_password(&self, poet: &PdsAccount) -> String {
         let body = json!({ "name": "another" });
         let made = self.owner_calls(poet, "com.atproto.server.createAppPassword", &body).await;
         made["password"].as_str().unwrap().to_owned()
     }
 
-    /// Takes away the password for programs, and whatever was signed in with it.
+    /// Revokes the app password and its sessions.
     pub async fn revoke_app_password(&self, poet: &PdsAccount) {
         self.owner_calls(poet, "com.atproto.server.revokeAppPassword", &json!({ "name": "flockd" })).await;
     }
 
-    /// Has the access tokens run out that the account has so far.
+    /// Expires the access tokens that the account has so far.
     pub async fn expire(&self, poet: &PdsAccount) {
         self.control("expire", &poet.did).await;
     }
 
-    /// Has the refresh tokens run out that the account has so far.
+    /// Expires the refresh tokens that the account has so far.
     pub async fn forget(&self, poet: &PdsAccount) {
         self.control("forget", &poet.did).await;
     }
 
-    /// Takes the account down, or puts it back.
+    /// Takes the account down, or restores it.
     pub async fn take_down(&self, poet: &PdsAccount, down: bool) {
         let takedown =
             if down { json!({ "applied": true, "ref": "1" }) } else { json!({ "applied": false }) };
@@ -77,7 +77,7 @@ impl Pds {
         assert_eq!(status, 200, "{said}");
     }
 
-    /// The owner puts the account to rest.
+    /// The owner deactivates the account.
     pub async fn deactivate(&self, poet: &PdsAccount) {
         self.owner_calls(poet, "com.atproto.server.deactivateAccount", &json!({})).await;
     }
@@ -87,18 +87,18 @@ impl Pds {
         self.owner_calls(poet, "com.atproto.identity.updateHandle", &json!({ "handle": handle })).await;
     }
 
-    /// The owner writes a record, over what is there.
+    /// The owner writes a record, replacing what is there.
     pub async fn write(&self, poet: &PdsAccount, collection: &str, key: &str, record: &Value) {
         let body = json!({ "repo": poet.did, "collection": collection, "rkey": key, "record": record });
         self.owner_calls(poet, "com.atproto.repo.putRecord", &body).await;
     }
 
-    /// What the account says of itself, as its owner writes it.
+    /// The account's profile, as its owner writes it.
     pub async fn write_profile(&self, poet: &PdsAccount, record: &Value) {
         self.write(poet, PROFILE, "self", record).await;
     }
 
-    /// As the owner, who signs in with the password of the account.
+    /// Calls as the owner, signed in with the main password.
     async fn owner_calls(&self, poet: &PdsAccount, method: &str, body: &Value) -> Value {
         let login = json!({ "identifier": poet.did, "password": poet.password });
         let (status, session) =
@@ -129,13 +129,13 @@ impl Pds {
         }
     }
 
-    /// Their texts.
+    /// The texts of its posts.
     pub async fn texts(&self, poet: &PdsAccount) -> Vec<String> {
         let posts = self.posts(poet).await;
         posts.iter().map(|post| post["value"]["text"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// What the account says of itself, if it does, with its `cid`.
+    /// The account's profile, if it has one, with its `cid`.
     pub async fn profile(&self, poet: &PdsAccount) -> Option<Value> {
         let asked = [("repo", &*poet.did), ("collection", PROFILE), ("rkey", "self")];
         let (status, record) = self.query("com.atproto.repo.getRecord", &asked).await;

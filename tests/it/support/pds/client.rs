@@ -1,4 +1,4 @@
-//! A Bluesky client that is signed in to an account of the PDS, through a proxy of its own.
+//! A Bluesky client that is signed in to an account of the PDS, through its own proxy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use flockd::net::{Network as _, Outcome, Rejection, Sent, Session};
 
 use super::{PdsAccount, PdsProxy};
 
-/// A client and what it is handed with each call.
+/// A client and the session that it gets with each call.
 pub struct BlueskyFixture {
     pub bluesky: Bluesky,
     pub session: Session,
@@ -23,7 +23,7 @@ pub struct BlueskyFixture {
 }
 
 impl PdsProxy {
-    /// A client that comes by this proxy.
+    /// A client that uses this proxy.
     pub fn client(&self, clock: Arc<dyn Clock>, manner: PostOptions, account: Option<&str>) -> Bluesky {
         let limits = Timeouts { total: super::super::HASTY.total, ..Timeouts::default() };
         let looks = vec![Duration::ZERO];
@@ -42,7 +42,7 @@ impl PdsProxy {
         self.signed_in_at(poet, Arc::new(SystemClock)).await
     }
 
-    /// The same by another clock.
+    /// The same on another clock.
     pub async fn signed_in_at(&self, poet: &PdsAccount, clock: Arc<dyn Clock>) -> BlueskyFixture {
         let bluesky = self.client(clock.clone(), PostOptions::default(), None);
         let tokens = bluesky.log_in(&poet.handle, &Secret::new(&*poet.app_password)).await.unwrap();
@@ -61,7 +61,7 @@ impl BlueskyFixture {
         self.session.account.as_ref().unwrap()
     }
 
-    /// A post with this text, as it is planned; `number` tells posts of one instant apart.
+    /// A planned post with this text; `number` tells posts of one instant apart.
     pub async fn plan(&self, number: u8, text: &str) -> Result<Post, Rejection> {
         self.plan_at(number, text, self.clock.now()).await
     }

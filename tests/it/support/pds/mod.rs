@@ -1,5 +1,6 @@
-//! A real Bluesky PDS, npm's @atproto/pds with a PLC directory, as a child process: `tests/rigs/pds`. Tests share one, each with
-//! accounts of its own and a [`PdsProxy`] in front of it. `tests/run` installs it; it ends with the process.
+//! A real Bluesky PDS, npm's @atproto/pds with a PLC directory, as a child process: `tests/rigs/pds`. Tests
+//! share one, each with its own accounts and a [`PdsProxy`] in front of it. `tests/run` installs it; it ends
+//! with the process.
 
 mod account;
 mod client;
@@ -21,14 +22,14 @@ pub use account::PdsAccount;
 pub use client::BlueskyFixture;
 pub use proxy::{PdsProxy, enroll};
 
-/// How long it may take to start: far longer than it does, and short enough to end a hanging test.
+/// How long startup may take: far longer than it does, and short enough to end a hanging test.
 const PATIENCE: Duration = super::PATIENCE;
-/// What it says when it listens, before its address.
+/// What it prints before its address once it listens.
 const READY: &str = "ready ";
-/// Who knows this may take accounts down.
+/// The admin password, which allows taking accounts down.
 const ADMIN: (&str, &str) = ("admin", "password-of-the-admin");
 
-/// Who calls.
+/// Who makes a call.
 #[derive(Debug, Clone, Copy)]
 enum Caller<'a> {
     Anonymous,
@@ -39,7 +40,7 @@ enum Caller<'a> {
 
 /// The running server.
 pub struct Pds {
-    /// Its base URL, as it names itself in the documents of its accounts.
+    /// Its base URL, as it names itself in its accounts' documents.
     pub url: String,
     accounts: AtomicUsize,
     child: Child,
@@ -52,7 +53,7 @@ impl Pds {
         SHARED.get_or_init(|| Self::start(false))
     }
 
-    /// One with the limits of the reference PDS, for one test alone.
+    /// One with the limits of the reference PDS, for a single test.
     pub fn with_limits() -> Self {
         Self::start(true)
     }
@@ -75,7 +76,7 @@ impl Pds {
         let (tell, ready) = channel();
         std::thread::spawn(move || {
             for line in said.lines().map_while(Result::ok) {
-                // To its end, so that it never writes into a closed pipe.
+                // Read to the end, so that it never writes into a closed pipe.
                 if let Some(url) = line.strip_prefix(READY) {
                     let _ = tell.send(url.to_owned());
                 }
@@ -109,7 +110,7 @@ impl Pds {
         format!("{}/xrpc/{method}", self.url)
     }
 
-    /// What only time would do.
+    /// Does what otherwise only the passing of time would do.
     async fn control(&self, what: &str, did: &str) {
         let done = reqwest::get(format!("{}/__{what}?did={did}", self.url)).await.unwrap();
         assert!(done.status().is_success());
@@ -117,21 +118,21 @@ impl Pds {
 }
 
 impl Drop for Pds {
-    /// Its folder is removed by itself, when its standard input ends.
+    /// It removes its folder by itself when its standard input ends.
     fn drop(&mut self) {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
 }
 
-/// Where `tests/run` puts what the rig asks for.
+/// Where `tests/run` installs what the rig needs.
 fn installed(rig: &Path) -> PathBuf {
     let said =
         Command::new("node").arg(rig.join("place.mjs")).output().expect("node runs: tests/run installs it");
     machine::installed(String::from_utf8(said.stdout).unwrap().trim())
 }
 
-/// The subject of a decision of the admin's.
+/// The subject of an admin's decision.
 fn subject(did: &str) -> Value {
     json!({ "$type": "com.atproto.admin.defs#repoRef", "did": did })
 }

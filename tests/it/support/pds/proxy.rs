@@ -1,6 +1,6 @@
-//! A proxy in front of the PDS: it passes requests and answers on, except where it is told to misbehave or to kill the process
-//! that asks ([`FakeServer`]). For its clients it is PDS, directory and handle resolver at once: documents that it
-//! passes on name it as the server.
+//! A proxy in front of the PDS: it forwards requests and answers, except where it is told to misbehave or to
+//! kill the process that makes a request ([`FakeServer`]). For its clients it is PDS, directory and handle
+//! resolver at once: documents that it forwards name it as the server.
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
@@ -14,11 +14,11 @@ use super::super::program::{CommandOutput, Folder};
 use super::super::signing::{feed, poem};
 use super::{Pds, PdsAccount};
 
-/// What Bluesky's posts and reads are. A profile is written as a post is.
+/// The requests that count as Bluesky's posts and reads. A profile is written like a post.
 const TRAITS: Traits = Traits { posts: "POST /xrpc/com.atproto.repo.putRecord", reads: "GET /" };
-/// What of a request the PDS gets to see.
+/// The request headers that are forwarded to the PDS.
 const ASKED: &[&str] = &["authorization", "content-type"];
-/// What of its answer is handed on.
+/// The answer's headers that are forwarded to the client.
 const ANSWERED: &[&str] = &[
     "content-type",
     "ratelimit-limit",
@@ -36,7 +36,7 @@ pub struct PdsProxy {
 
 struct Shared {
     fake_server: Arc<FakeServer>,
-    /// How the PDS calls itself.
+    /// The PDS's own name for itself.
     pds: String,
     /// What documents name as the server instead, if not this proxy.
     moved: Mutex<Option<String>>,
@@ -44,7 +44,7 @@ struct Shared {
 }
 
 impl PdsProxy {
-    /// One before this PDS, on a free port.
+    /// One in front of this PDS, on a free port.
     pub async fn before(pds: &Pds) -> Self {
         let (fake_server, tcp) = FakeServer::at_free_port(TRAITS).await;
         // A request on a connection that the PDS is about to close would be lost, and the test would see a fault of the rig.
@@ -59,7 +59,7 @@ impl PdsProxy {
         Self { shared, server }
     }
 
-    /// From now on the documents name this as the server of every account.
+    /// From now on documents name this as the server of every account.
     pub fn moves_to(&self, url: &str) {
         *self.shared.moved.lock().unwrap() = Some(url.to_owned());
     }
@@ -78,7 +78,7 @@ impl PdsProxy {
     }
 }
 
-/// What every stand-in can do. Its `url` is the `api_url` and the `directory_url` of the app.
+/// What every fake can do. Its `url` is the `api_url` and the `directory_url` of the app.
 impl Deref for PdsProxy {
     type Target = FakeServer;
 
@@ -120,7 +120,7 @@ impl FakeNetwork for Shared {
 }
 
 impl Shared {
-    /// The same answer, with the server named that stands before the PDS.
+    /// The same answer, naming the server in front of the PDS.
     fn rewritten(&self, body: &[u8]) -> Vec<u8> {
         let Ok(text) = std::str::from_utf8(body) else { return body.to_vec() };
         let moved = self.moved.lock().unwrap();
@@ -129,7 +129,7 @@ impl Shared {
 }
 
 impl PdsProxy {
-    /// A flock that comes by this proxy. Each bot has a poem of three lines, `NAME one` and so on.
+    /// A flock that uses this proxy. Each bot has a poem of three lines, `NAME one` and so on.
     pub fn flock(&self, bots: &[(&str, &PdsAccount, &str)]) -> Folder {
         let url = &self.url;
         let mut text = format!(
@@ -160,7 +160,7 @@ impl Pds {
     }
 }
 
-/// Signs a bot in: the app password comes by a pipe.
+/// Signs a bot in with the app password from a pipe.
 pub fn enroll(folder: &Folder, bot: &str, poet: &PdsAccount) -> CommandOutput {
     let said = feed(folder.command(&["enroll", bot]), &poet.app_password);
     assert!(said.code == 0 && said.out.contains("is signed in as @"), "{said:?}");
