@@ -232,11 +232,7 @@ async fn signing_out_ends_the_session_and_is_idempotent() {
     }
     assert_eq!(proxy.calls("com.atproto.server.deleteSession"), 2);
     let refreshed = sky.renew().await;
-    assert_eq!(
-        (refreshed, proxy.calls(LOGIN)),
-        (Ok(()), 2),
-        "the password is still good, so that it logged in"
-    );
+    assert_eq!((refreshed, proxy.calls(LOGIN)), (Ok(()), 2), "the password still works, so it logged in");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -131,7 +131,7 @@ impl ContainerStore {
         let begun = std::time::Instant::now();
         while !self.exec(&["flockd", "health"]).status.success() {
             let log = String::from_utf8_lossy(&self.podman(&["logs", NAME]).stderr).into_owned();
-            assert!(begun.elapsed() < PATIENCE, "it does not come up: {log}");
+            assert!(begun.elapsed() < PATIENCE, "it does not start: {log}");
         }
     }
 
@@ -222,7 +222,7 @@ fn secrets(text: &str) -> Vec<(String, Option<String>)> {
 #[test]
 fn compose_needs_no_secret_until_it_is_uncommented() {
     let text = fs::read_to_string(deploy("compose.yaml")).unwrap();
-    assert_eq!(secrets(&text), [], "a flock of feeds has none");
+    assert_eq!(secrets(&text), [], "a flock of feed bots has none");
     let mut uncommented = text.clone();
     for setting in ["secrets:", "  x-consumer-secret:", "    file:"] {
         assert!(text.contains(&format!("#{setting}")), "{setting}");

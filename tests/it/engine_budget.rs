@@ -133,11 +133,7 @@ async fn a_post_without_an_answer_counts_until_it_is_settled() {
     assert_eq!(fixture.history("emily").await, ["12:15:00 released (budget) e1"]);
     assert!(fixture.settle("walt", false).await.done);
     fixture.pass(minutes(30)).await;
-    assert_eq!(
-        fixture.history("emily").await[1..],
-        ["12:45:00 posted e1"],
-        "what was not posted costs nothing"
-    );
+    assert_eq!(fixture.history("emily").await[1..], ["12:45:00 posted e1"], "an unsent post costs nothing");
 }
 
 #[tokio::test]

@@ -97,7 +97,7 @@ async fn a_clock_jump_back_fires_nothing_twice_and_is_logged() {
     let told = |event: &Event| matches!(event, Event::ClockWentBack { seconds: 3_540..=3_600 });
     assert_eq!(fixture.count(told), 1);
     fixture.pass_until("2024-03-05T12:19:59Z").await;
-    assert_eq!(fixture.net("walt").sent().len(), 1, "what was used stays used");
+    assert_eq!(fixture.net("walt").sent().len(), 1, "used slots stay used");
     fixture.pass(seconds(1)).await;
     assert_eq!(fixture.history("walt").await, ["12:10:00 posted w1", "12:20:00 posted w2"]);
 }
@@ -121,7 +121,7 @@ async fn a_clock_jump_back_delays_no_work() {
     assert_eq!(fixture.history("walt").await, ["12:01:00 unknown (ask) w1"]);
     let settle = fixture.write_settle("walt", true).await;
     fixture.pass(minutes(1)).await;
-    assert!(fixture.answer(settle).await.done, "commands are looked at without a ring, too");
+    assert!(fixture.answer(settle).await.done, "commands are noticed without a notification, too");
 }
 
 #[tokio::test]
@@ -300,7 +300,7 @@ async fn ids_from_a_clock_that_was_ahead_hide_no_later_row() {
     fixture.pass(minutes(2)).await;
     let (rows, standing) = (fixture.rows("walt").await, fixture.standing("walt").await);
     let ids: Vec<_> = rows.iter().map(|row| row.id.to_string()).collect();
-    assert!(ids.first() > ids.last(), "ids go back with the clock: {ids:?}");
+    assert!(ids.first() > ids.last(), "ids follow the clock back: {ids:?}");
     assert_eq!(standing.last, rows.last().cloned());
     assert_eq!(standing.last_posted.unwrap().text.as_ref(), fixture.net("walt").texts().last());
 }

@@ -157,7 +157,7 @@ async fn a_canceled_command_is_not_executed_and_a_claimed_one_not_canceled() {
     fixture.net("walt").then(Next::Hold { arrived: true });
     let id = fixture.ask(want(None)).await;
     fixture.net_holds("walt").await;
-    assert!(!fixture.ledger().cancel_command(id).await.unwrap(), "it is on its way");
+    assert!(!fixture.ledger().cancel_command(id).await.unwrap(), "it is in flight");
     fixture.net("walt").release(&posted("1"));
     assert!(fixture.answer(id).await.done);
 }
@@ -184,7 +184,7 @@ async fn a_command_from_before_a_crash_is_answered_from_its_row() {
     assert!(!answer.done, "{answer:?}");
     let row = fixture.last("walt").await;
     assert_eq!((row.id, row.state), (id, State::Unknown));
-    assert_eq!(fixture.net("walt").sent().len(), 1, "nothing is sent again");
+    assert_eq!(fixture.net("walt").sent().len(), 1, "nothing is resent");
 }
 
 #[tokio::test]
@@ -238,7 +238,7 @@ async fn a_deleted_posts_line_stays_used() {
     assert_eq!(fixture.net("walt").deleted().iter().map(|post| post.id).collect::<Vec<_>>(), [posted.id]);
     assert_eq!(fixture.last("walt").await.state, State::Deleted);
     fixture.pass(minutes(2)).await;
-    assert_eq!(fixture.net("walt").texts(), ["one", "two"], "nothing comes again");
+    assert_eq!(fixture.net("walt").texts(), ["one", "two"], "nothing is repeated");
     let again = fixture.ask(delete).await;
     let answer = fixture.answer(again).await;
     assert!(!answer.done, "{answer:?}");
@@ -336,7 +336,7 @@ async fn a_slot_is_skipped_during_its_delay_but_not_once_due() {
     fixture.pass(minutes(110)).await;
     let posted = fixture.history("walt").await.iter().filter(|line| line.contains("posted")).count();
     let slots = fixture.history("walt").await.len();
-    assert_eq!(slots, posted + 1, "one was skipped, and no other: {before:?}");
+    assert_eq!(slots, posted + 1, "exactly one was skipped: {before:?}");
 }
 
 /// By that clock it stays recent for years.

@@ -61,7 +61,7 @@ async fn a_network_whose_outcomes_are_all_unknown_is_backed_off() {
     let pauses: Vec<i64> = sent.windows(2).map(|two| (two[1].at - two[0].at).num_seconds()).collect();
     assert!(
         sent.iter().all(|one| one.post.id == sent[0].post.id),
-        "the first post is tried until it is too late"
+        "the first post is retried until it is too late"
     );
     assert!((5..20).contains(&sent.len()), "{pauses:?}");
     assert!(pauses[pauses.len() - 2] > 5 * pauses[1], "{pauses:?}");

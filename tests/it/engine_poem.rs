@@ -19,7 +19,7 @@ async fn an_edit_counts_from_the_next_slot() {
     fixture.pass(minutes(3)).await;
     assert_eq!(fixture.net("walt").texts(), ["one", "zero", "Two"]);
     let read = |event: &Event| matches!(event, Event::PoemRead { lines: 3, .. });
-    assert_eq!(fixture.count(read), 1, "an edit is told once");
+    assert_eq!(fixture.count(read), 1, "an edit is logged once");
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ async fn a_post_planned_before_the_backup_is_probed_for_first() {
     fixture.back_up().await;
     fixture.pass_until("2024-03-05T13:20:00Z").await;
     let account = account_of(&fixture, "walt");
-    assert_eq!(account.len(), 1, "it was sent after the copy was made");
+    assert_eq!(account.len(), 1, "it was sent after the backup");
     fixture.net("walt").has_posted(Ok(Timeline::Complete(account)));
     fixture.net("walt").sees(like("walt-2"));
     fixture.put_back().await;
@@ -143,9 +143,9 @@ async fn an_unreadable_account_waits_for_a_person() {
     fixture.pass(hours(1)).await;
     assert_eq!((fixture.net("walt").sent().len(), fixture.net("emily").sent().len()), (0, 2));
     let pause = fixture.standing("walt").await.paused.unwrap();
-    assert!(pause.why.is_some(), "it was no person");
+    assert!(pause.why.is_some(), "a person did not pause it");
     let told = |event: &Event| matches!(event, Event::Paused { why: Some(_), .. });
-    assert_eq!(fixture.count(told), 1, "told once, and the account is not asked again");
+    assert_eq!(fixture.count(told), 1, "logged once, and the account is not read again");
     let by_hand = fixture.post("walt", None).await;
     assert!(!by_hand.done && by_hand.post.is_none(), "{by_hand:?}");
     assert!(fixture.post("walt", Some("a text of one's own")).await.done);
@@ -204,7 +204,7 @@ async fn a_replanned_post_does_not_block_reconciling() {
     fixture.back_up().await;
     fixture.net("walt").then(duplicate());
     fixture.pass_until("2024-03-05T12:37:00Z").await;
-    assert_eq!(times(&fixture, "two"), 1, "in the ledger that is lost");
+    assert_eq!(times(&fixture, "two"), 1, "only in the lost ledger");
     let account = account_of(&fixture, "walt");
     fixture.net("walt").has_posted(Ok(Timeline::Complete(account)));
     fixture.net("walt").sees(nothing());
@@ -286,7 +286,7 @@ async fn lines_that_differ_only_in_their_links_are_left_to_a_person() {
     fixture.put_back().await;
     fixture.pass(hours(2)).await;
     let pause = fixture.standing("walt").await.paused.unwrap();
-    assert!(pause.why.is_some(), "it was no person");
+    assert!(pause.why.is_some(), "a person did not pause it");
     assert_eq!(fixture.net("walt").texts(), ["see a"]);
 }
 
@@ -299,7 +299,7 @@ async fn a_partly_readable_account_counts_as_unreadable() {
     fixture.net("walt").has_posted(Ok(Timeline::Partial(account_of(&fixture, "walt"), why)));
     fixture.put_back().await;
     fixture.pass(hours(1)).await;
-    assert_eq!(times(&fixture, "two"), 0, "what is missing may be any line");
+    assert_eq!(times(&fixture, "two"), 0, "the missing post may be any line");
     let paused = |event: &Event| matches!(event, Event::Paused { why: Some(why), .. } if why.contains("more than 2000"));
     assert_eq!(fixture.count(paused), 1);
 }
@@ -316,7 +316,7 @@ async fn the_history_of_an_account_counts_as_far_as_it_is_shown() {
     let before = fixture.rows("walt").await.len();
     let answer = command(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
     assert!(answer.done, "{answer:?}");
-    assert_eq!(fixture.rows("walt").await.len() - before, 1, "of two, the one that is a line");
+    assert_eq!(fixture.rows("walt").await.len() - before, 1, "of two posts, the one that is a line");
     assert_eq!(fixture.net("walt").read_since(), [at("1970-01-01T00:00:00Z")], "from the beginning");
     fixture.pass(hours(5)).await;
     assert_eq!(fixture.net("walt").texts(), ["one", "two", "four", "five"]);
@@ -341,12 +341,12 @@ async fn importing_a_history_waits_for_an_unknown_outcome() {
     fixture.pass(hours(1)).await;
     fixture.net("walt").release(&flockd::net::Outcome::Unknown { reason: "no answer came".to_owned() });
     fixture.at_rest().await;
-    let open = fixture.standing("walt").await.open.expect("it is looked for");
+    let open = fixture.standing("walt").await.open.expect("it is probed");
     assert_eq!(open.state, State::Unknown);
     fixture.net("walt").has_posted(Ok(Timeline::Complete(account_of(&fixture, "walt"))));
     let answer = command(&fixture, CommandKind::History { bot: "walt".to_owned() }).await;
     assert!(!answer.done, "{answer:?}");
-    assert_eq!(fixture.rows("walt").await.len(), 1, "nothing has its id");
+    assert_eq!(fixture.rows("walt").await.len(), 1, "no row has its id");
 }
 
 /// The clock was three hours ahead during the backup, and was corrected before the restore.

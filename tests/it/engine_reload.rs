@@ -37,14 +37,14 @@ async fn adding_removing_and_changing_bots_leaves_the_others_alone() {
     fixture.pass(seconds(60)).await;
     assert_eq!(fixture.history("walt").await, ["12:01:00 posted w1", "12:02:00 posted w2"]);
     assert_eq!(fixture.history("emily").await, ["12:01:00 posted e1"]);
-    assert_eq!(fixture.history("sylvia").await, ["12:02:00 posted s1"], "her slots begin when she comes");
+    assert_eq!(fixture.history("sylvia").await, ["12:02:00 posted s1"], "her slots begin when she is added");
     fixture.bots.push(emily);
     fixture.reload().await;
     fixture.pass(seconds(30)).await;
     assert_eq!(
         fixture.history("emily").await,
         ["12:01:00 posted e1", "12:02:00 posted e2", "12:03:00 posted e3"],
-        "who comes back makes up for what was missed, as after a restart"
+        "a bot that is added again fires its missed slot, as after a restart"
     );
     assert!(nothing_was_missed(&fixture));
 }
@@ -89,8 +89,8 @@ async fn only_a_changed_schedule_starts_over() {
     fixture.bots[1].schedule = cron("*/5 * * * *");
     fixture.reload().await;
     fixture.pass_until("2024-03-05T12:15:00Z").await;
-    assert_eq!(fixture.history("emily").await, ["12:15:00 posted e1"], "nothing before it was meant");
-    assert_eq!(fixture.rows("walt").await.len(), 9, "and then the poem is at its end");
+    assert_eq!(fixture.history("emily").await, ["12:15:00 posted e1"], "no slot before the change counts");
+    assert_eq!(fixture.rows("walt").await.len(), 9, "and then the poem is exhausted");
     assert!(nothing_was_missed(&fixture));
 }
 
@@ -108,7 +108,7 @@ async fn a_reload_keeps_a_bots_state() {
         fixture.reload().await;
         fixture.pass(minutes(1)).await;
     }
-    assert_eq!(fixture.net("held").texts(), ["h1"], "the network was promised patience");
+    assert_eq!(fixture.net("held").texts(), ["h1"], "the network's Retry-After still holds");
     assert_eq!(fixture.net("flood").texts(), ["f1", "f2"]);
     assert_eq!(fixture.count(|event| matches!(event, Event::Exhausted { .. })), 1);
 }
@@ -122,8 +122,8 @@ async fn a_renamed_bot_finishes_its_post_and_keeps_its_history() {
     fixture.add(Bot { was: Some("walt".parse().unwrap()), ..bot("whitman") }, &poem("w", 9));
     let reloaded = fixture.hand_over();
     fixture.pass(seconds(90)).await;
-    assert!(!reloaded.is_finished(), "his post must not move under the hands of who sends it");
-    assert_eq!(fixture.rows("emily").await.len(), 2, "meanwhile the others go on");
+    assert!(!reloaded.is_finished(), "his post must not be renamed while it is being sent");
+    assert_eq!(fixture.rows("emily").await.len(), 2, "meanwhile the others continue");
     fixture.net("walt").release(&posted("1"));
     reloaded.await.unwrap().unwrap();
     fixture.at_rest().await;
@@ -205,7 +205,7 @@ async fn new_time_zone_rules_move_future_slots_and_repeat_none() {
     assert_eq!(
         fixture.history("walt").await,
         ["14:00:00 posted w1", "13:00:00 posted w2", "14:00:00 posted w3", "14:00:00 posted w4"],
-        "the clock went back after six, which it shows once more that day; then once a day"
+        "the clock went back past six, so six comes twice that day; then once a day"
     );
     assert!(nothing_was_missed(&fixture));
 }

@@ -204,7 +204,7 @@ async fn a_network_that_refuses_everything_does_not_use_up_the_poem() {
     assert_eq!(rows.iter().filter(|row| row.state == State::Refused).count(), 2, "{history:?}");
     assert!(
         history[2..].iter().all(|line| line.contains("(app) w3")),
-        "loud, and the line is kept: {history:?}"
+        "reported, and the line is kept: {history:?}"
     );
     fixture.net("walt").forget_the_script();
     fixture.pass(minutes(1)).await;

@@ -69,7 +69,7 @@ async fn posts_in_flight_are_limited_and_queued_ones_never_start_after_a_stop() 
     assert_eq!(fixture.count(|event| matches!(event, Event::Posted(_))), IN_FLIGHT);
     names.iter().for_each(|name| fixture.net(name).forget_the_script());
     fixture.start().await;
-    assert_eq!(sent(&fixture), IN_FLIGHT + 2, "their slots were not spent");
+    assert_eq!(sent(&fixture), IN_FLIGHT + 2, "their slots were not used");
 }
 
 #[tokio::test]
@@ -107,7 +107,11 @@ async fn nothing_is_sent_before_it_is_recorded() {
     fixture.pass(minutes(5)).await;
     assert!(fixture.net("walt").sent().is_empty());
     assert!(fixture.count(|event| matches!(event, Event::LedgerTrouble { .. })) >= 5);
-    assert_eq!(fixture.count(|event| matches!(event, Event::Missed { .. })), 0, "told before it was written");
+    assert_eq!(
+        fixture.count(|event| matches!(event, Event::Missed { .. })),
+        0,
+        "emitted before it was recorded"
+    );
     fixture.heal().await;
     fixture.pass(seconds(30)).await;
     assert_eq!(fixture.net("walt").texts(), ["w1"]);

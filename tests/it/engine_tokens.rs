@@ -264,11 +264,7 @@ async fn a_slot_past_max_late_during_the_first_renewal_is_released() {
     let rows = fixture.rows("walt").await;
     assert_eq!((rows[0].state, rows[0].cause, rows[0].attempts), (State::Released, Some(Cause::Late), 0));
     assert!(fixture.net("walt").sent().iter().all(|sent| sent.post.slot != rows[0].slot));
-    assert_eq!(
-        fixture.tokens("walt").await,
-        Some(tokens("new", after(900))),
-        "which is no reason to lose them"
-    );
+    assert_eq!(fixture.tokens("walt").await, Some(tokens("new", after(900))), "which must not lose them");
 }
 
 #[tokio::test]

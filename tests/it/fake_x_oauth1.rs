@@ -255,7 +255,7 @@ async fn an_account_deletes_only_its_own_posts_and_once() {
         assert_eq!(status, 404);
         assert!(said["type"].as_str().unwrap().ends_with("/resource-not-found"));
     }
-    assert_eq!(try_to_post(&fake, &walt, "a").await.0, 201, "what is gone is no duplicate");
+    assert_eq!(try_to_post(&fake, &walt, "a").await.0, 201, "a deleted post causes no duplicate");
 }
 
 #[tokio::test]
@@ -280,9 +280,9 @@ async fn commands_reach_the_new_paths_by_their_beginning() {
     assert_eq!(
         finish(&fake, &request, verifier).await.status(),
         401,
-        "it was spent, though the answer was lost"
+        "it was used, though the answer was lost"
     );
     let account = fake.account("walt_lines");
-    assert!(x_for(&fake, &account).prepare(None).await.is_err(), "the page was no read of the API");
+    assert!(x_for(&fake, &account).prepare(None).await.is_err(), "the page did not count as an API read");
     assert!(x_for(&fake, &account).prepare(None).await.is_ok());
 }

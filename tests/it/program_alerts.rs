@@ -48,7 +48,7 @@ fn delivered_by_both(daemon: &Daemon) {
 async fn an_exhausted_bot_alerts_once_even_across_a_restart() {
     let mut hook = Hook::start().await;
     let folder = flock(&hook.url);
-    assert_eq!(folder.run(&["status"]).code, 0, "before the first start nothing is wrong");
+    assert_eq!(folder.run(&["status"]).code, 0, "nothing is wrong before the first start");
     let daemon = folder.start();
     assert_eq!(
         alert(&mut hook).await["text"],

@@ -95,11 +95,11 @@ async fn a_restored_backup_repeats_nothing() {
     let posted = fake.texts("walt_lines");
     assert!(all_differ(&posted), "{posted:?}");
     let mut known = texts(&folder, "walt");
-    assert!(known.len() > before, "what was found counts");
+    assert!(known.len() > before, "reconciled posts count");
     known.sort();
     let mut public = posted;
     public.sort();
-    assert_eq!(known, public, "the ledger knows all that the account has");
+    assert_eq!(known, public, "the ledger has every post of the account");
     assert_eq!(fake.looks().0, 1, "it was read once");
 }
 
@@ -159,9 +159,9 @@ async fn a_restored_bot_with_an_unreadable_account_waits_for_a_person() {
     assert_eq!(paused["by_person"], false, "{paused}");
     let line = folder.run(&["post", "walt"]);
     assert!(line.code == 1 && line.err.contains("`flockd "), "what to do: {line:?}");
-    assert_eq!(fake.posts().len(), posted, "nothing before a person says so");
+    assert_eq!(fake.posts().len(), posted, "nothing is posted before a person resumes the bot");
     daemon.stop();
-    assert_eq!(folder.run(&["resume", "walt"]).code, 0, "without a daemon, too");
+    assert_eq!(folder.run(&["resume", "walt"]).code, 0, "it also works without a daemon");
     let daemon = start(&folder);
     fake.post(posted + 1).await;
     daemon.stop();

@@ -148,7 +148,7 @@ async fn a_retry_answered_with_500_is_probed() {
     assert_eq!(
         (&keys[0]["rkey"], &keys[0]["record"]),
         (&keys[1]["rkey"], &keys[1]["record"]),
-        "the same, to the byte"
+        "identical to the byte"
     );
 }
 

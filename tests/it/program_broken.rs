@@ -30,7 +30,10 @@ fn flock() -> (Folder, String) {
 }
 
 fn succeeds(said: &CommandOutput) {
-    assert!(said.code == 0 && said.err.contains("error: "), "done, the complaint above: {said:?}");
+    assert!(
+        said.code == 0 && said.err.contains("error: "),
+        "it succeeds, with the error on stderr: {said:?}"
+    );
 }
 
 #[test]
@@ -89,7 +92,7 @@ fn another_configurations_daemon_is_not_used() {
     folder.write("other.toml", text.replace("[bots.walt]", "[bots.sylvia]\nodd").as_bytes());
     let said = folder.run(&["status", "--json", "--config", "other.toml"]);
     let json: Value = serde_json::from_str(&said.out).unwrap();
-    assert_eq!(json["bots"][0]["name"], "sylvia", "what could be read of this one: {json}");
+    assert_eq!(json["bots"][0]["name"], "sylvia", "the readable part of this file: {json}");
     assert_eq!(daemon.stop(), 0);
 }
 

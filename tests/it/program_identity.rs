@@ -44,7 +44,7 @@ async fn said(server: &FakeMastodon, handle: &str, n: usize) -> Vec<String> {
 async fn equal_ids_on_two_servers_are_two_accounts() {
     let (here, there) =
         (FakeMastodon::start(Software::Mastodon).await, FakeMastodon::start(Software::Mastodon).await);
-    assert_eq!(here.account("walt").id, there.account("emily").id, "this is what it is about");
+    assert_eq!(here.account("walt").id, there.account("emily").id, "the ids are equal, which is the point");
     let mut hook = Hook::start().await;
     let bots = bot("walt", "here", "* * * * * *") + &bot("emily", "there", "* * * * * *");
     let folder = flock(&hook, &[("here", &here), ("there", &there)], &bots);

@@ -92,7 +92,7 @@ fn an_invalid_configuration_keeps_the_old_flock_and_is_explained() {
     daemon.wait_for_event_with("reload-failed", &["flock.toml:7: ", "@yearl"]);
     let status = folder.run(&["status"]);
     assert!(status.code == 1 && status.err.contains("flock.toml:7: "), "{status:?}");
-    assert!(status.out.contains("emily"), "it shows the flock that the daemon runs: {status:?}");
+    assert!(status.out.contains("emily"), "status shows the daemon's flock: {status:?}");
 
     // A poem counts as part of the flock: sylvia is not here yet, and the message says why.
     save(&folder, "", &["walt", "sylvia"]);

@@ -31,7 +31,7 @@ async fn goes_on(folder: &Folder, daemon: &Daemon, why: &str) {
     let says_so = async {
         loop {
             let ready = reqwest::get(folder.url("/readyz")).await.unwrap();
-            assert_eq!(ready.status(), 200, "it posts all the same");
+            assert_eq!(ready.status(), 200, "it still posts");
             if ready.text().await.unwrap().contains(why) {
                 return;
             }
@@ -106,7 +106,7 @@ fn a_missing_poem_folder_is_watched_until_it_returns() {
     assert_eq!(folder.run(&["post", "walt"]).code, 0, "it is kept");
     fs::create_dir(folder.path("poems")).unwrap();
     fs::create_dir(folder.path("poems/walt.txt")).unwrap();
-    assert_eq!(folder.run(&["post", "walt"]).code, 0, "it is kept all the same");
+    assert_eq!(folder.run(&["post", "walt"]).code, 0, "it is still kept");
     fs::remove_dir_all(folder.path("poems")).unwrap();
     fs::rename(folder.path("elsewhere"), folder.path("poems")).unwrap();
     daemon.wait_for_event("poem-read");
@@ -207,7 +207,7 @@ async fn a_clients_state_survives_a_reload() {
     daemon.hang_up();
     daemon.wait_for_event("reloaded");
     refused();
-    assert_eq!(asked(), 1, "it is the same secret still");
+    assert_eq!(asked(), 1, "it is still the same secret");
     folder
         .replace("flock.toml", config.replace("account = \"walt_lines\"", "account = \"waltz\"").as_bytes());
     daemon.wait_for_event_with("reloaded", &["walt"]);

@@ -111,7 +111,7 @@ fn a_post_takes_one_line_and_its_short_id_names_it() {
     let settled = folder.run(&["settle", id, "--posted"]);
     assert!(
         settled.code == 1 && !settled.err.contains("no post"),
-        "found, and it is not unknown: {settled:?}"
+        "found, and its outcome is known: {settled:?}"
     );
     let several = folder.run(&["settle", "0", "--posted"]);
     assert!(several.code == 1 && several.err.contains("several posts"), "{several:?}");

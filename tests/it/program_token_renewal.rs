@@ -62,15 +62,19 @@ async fn killed_before_new_tokens_are_stored_a_bot_asks_for_enroll() {
     let waiting = posts_of(&folder, "walt").pop().unwrap();
     assert_eq!((&waiting["state"], &waiting["attempts"]), (&"planned".into(), &0.into()));
     let other = folder.run(&["post", "emily"]);
-    assert_eq!(other.code, 0, "no other bot is harmed: {other:?}");
+    assert_eq!(other.code, 0, "no other bot is affected: {other:?}");
 
     enroll_by_paste(&fake, &folder, "walt").await;
     // However often the daemon has tried meanwhile, and however long the commands took.
     let tried = renewals(&fake);
-    assert!(tried >= 2, "the one that was cut off, and one to see that it was");
+    assert!(tried >= 2, "the interrupted one, and one to notice that");
     assert_eq!(nth_text(&fake, "walt_lines", 3).await, poem("walt"));
-    assert_eq!(fake.texts("walt_lines")[0], waiting["text"].as_str().unwrap(), "what waited comes first");
-    assert_eq!(renewals(&fake), tried, "the new tokens were at hand");
+    assert_eq!(
+        fake.texts("walt_lines")[0],
+        waiting["text"].as_str().unwrap(),
+        "the waiting post comes first"
+    );
+    assert_eq!(renewals(&fake), tried, "the new tokens were available");
     assert_eq!(daemon.stop(), 0);
 }
 
@@ -92,7 +96,7 @@ async fn killed_after_new_tokens_are_stored_nothing_is_lost() {
     let said = folder.run(&["settle", doubted["id"].as_str().unwrap(), "--not-posted"]);
     assert_eq!(said.code, 0, "{said:?}");
     assert_eq!(nth_text(&fake, "walt_lines", 3).await, poem("walt"));
-    assert_eq!(renewals(&fake), 1, "the new tokens were at hand");
+    assert_eq!(renewals(&fake), 1, "the new tokens were available");
     assert_eq!(daemon.stop(), 0);
 }
 
@@ -153,7 +157,7 @@ async fn a_stopping_process_stores_the_tokens_being_renewed() {
         assert_eq!(told.ended(), 0, "{arguments:?}");
         assert_ne!(folder.sealed("walt").await, before, "{arguments:?}");
     }
-    assert_eq!(folder.run(&["whoami", "--refresh"]).code, 0, "the last of them are good");
+    assert_eq!(folder.run(&["whoami", "--refresh"]).code, 0, "the latest tokens work");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -220,7 +224,7 @@ async fn a_new_sign_in_survives_concurrent_changes_to_the_old_tokens() {
     second.line(&browser::click(&pages[1]).await);
     let ended = second.ended();
     assert_eq!(ended.code, Some(1), "{ended:?}");
-    assert_eq!(folder.sealed("walt").await, kept, "of two who sign in at once one is told so");
+    assert_eq!(folder.sealed("walt").await, kept, "of two concurrent sign-ins one is refused");
     assert_eq!(folder.run(&["whoami", "--refresh"]).code, 0);
 }
 

@@ -60,7 +60,7 @@ async fn four_secrets_suffice_and_none_is_ever_shown() {
     assert_eq!(
         fake.requests().iter().filter(|request| request.method == "GET").count(),
         1,
-        "asked once who it is"
+        "the account was looked up once"
     );
     let rows = posts(&folder);
     assert_eq!(rows.len(), 2);

@@ -108,7 +108,7 @@ async fn reusing_a_refresh_token_revokes_the_grant() {
         assert_eq!((status, &refusal["error"]), (400, &json!("invalid_grant")));
     }
     assert_eq!(me(&oidc, &second).await.0, 401);
-    assert_eq!(me(&oidc, &other).await.0, 200, "a sign-in of its own");
+    assert_eq!(me(&oidc, &other).await.0, 200, "a separate sign-in");
 
     let token = other["refresh_token"].as_str().unwrap();
     let fields = [("token", token), ("client_id", PUBLIC_CLIENT)];

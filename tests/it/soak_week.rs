@@ -227,7 +227,7 @@ async fn child_that_runs_a_week() {
 
     let posted: BTreeMap<String, u64> =
         tally.bots.lock().unwrap().iter().map(|(bot, (_, number))| (bot.clone(), *number)).collect();
-    assert_eq!(posted, of_bots, "each slot once");
+    assert_eq!(posted, of_bots, "each slot fires once");
     takes_no_more(&taken, tally.posts.load(Ordering::SeqCst));
     reads_well(&fs::read_to_string(folder.join("log")).unwrap(), &tally, flocks);
     println!("{LIVED}");
@@ -269,7 +269,7 @@ fn reads_well(log: &str, tally: &LineCounts, flocks: usize) {
         others.iter().filter(|line| !expected.contains(&event_of(line))).copied().collect();
     assert!(strange.is_empty(), "{strange:#?}");
     let grave = others.iter().filter(|line| line.contains("WARN") || line.contains("ERROR")).count();
-    assert_eq!(grave, flocks, "the poem that has ended, and nothing else: {others:#?}");
+    assert_eq!(grave, flocks, "only the exhausted poem is logged as a problem: {others:#?}");
 }
 
 #[test]

@@ -84,8 +84,8 @@ fn child(test: &str, folder: &Path) -> Command {
     command
 }
 
-/// Tells a story on a disk of its own, of this size, by a child that does that one test. It is mounted where
-/// only the child sees it, in a name space that ends with the child; a user who is not root may do so too.
+/// Runs a test on a separate disk of this size, in a child that runs only that test. The disk is mounted where
+/// only the child sees it, in a namespace that ends with the child; a user who is not root may do so too.
 fn on_a_disk_of(size: &str, test: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mount =

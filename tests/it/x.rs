@@ -111,7 +111,7 @@ async fn the_account_is_looked_up_once_per_credentials() {
     for handle in ["walt_lines", "WALT_Lines", "@walt_lines"] {
         assert_eq!(expecting(&fake, &walt, handle).prepare(Some(&known)).await, Ok(None));
     }
-    assert_eq!(fake.requests().len(), 1, "reading costs money: nothing is asked twice");
+    assert_eq!(fake.requests().len(), 1, "reads cost money: none is repeated");
 
     let other = x_for(&fake, &fake.account("emily")).prepare(Some(&known)).await.unwrap().unwrap();
     assert_eq!(other.handle, "emily");
@@ -131,7 +131,7 @@ async fn an_unexpected_account_is_refused() {
         let start = "signed in as @other, but flock.toml expects @walt_lines: sign in as";
         assert!(setback.to_string().starts_with(start), "{setback}");
     }
-    assert_eq!(fake.requests().len(), 1, "asking costs money, and the answer stays the same");
+    assert_eq!(fake.requests().len(), 1, "reads cost money, and the answer stays the same");
     // A remembered account does not help either if flock.toml now expects another.
     let known = x_for(&fake, &other).prepare(None).await.unwrap().unwrap();
     assert_eq!(cause(&x.prepare(Some(&known)).await.unwrap_err()), Cause::Account);

@@ -76,7 +76,7 @@ fn with_a_daemon(fake: &FakeX, folder: &Folder, case: &Case) {
     assert_eq!(first["remote_id"].is_string(), case.known, "{said}");
     let used = rows.iter().filter(|row| row["state"] != "released").count() as u64;
     let (total, left) = (walt["lines_total"].as_u64().unwrap(), walt["lines_left"].as_u64().unwrap());
-    assert_eq!(total - left, used, "what is not released keeps its line: {said}");
+    assert_eq!(total - left, used, "a post that is not released keeps its line: {said}");
     if let Some((from, to)) = case.again {
         let wait = (retry_at(&log) - began).num_seconds();
         assert!((from..=to).contains(&wait), "{wait}: {said}");

@@ -40,14 +40,14 @@ async fn older_servers_and_servers_without_limits_work() {
         fake.next_at("/api/v1/instance", behaviour);
         let client = fake.client();
         let account = fake.walt(&client).await.account.unwrap();
-        assert_eq!((account.limits, &*account.handle), (None, "walt"), "an address is no domain");
+        assert_eq!((account.limits, &*account.handle), (None, "walt"), "an IP address is not a domain");
     }
 }
 
 #[tokio::test]
 async fn limits_are_refreshed_at_startup_and_daily() {
     let fixture = MastodonFixture::of(Software::Mastodon).await;
-    assert_eq!(fixture.client.prepare(&fixture.walt).await, Ok(None), "asked for a moment ago");
+    assert_eq!(fixture.client.prepare(&fixture.walt).await, Ok(None), "it was requested a moment ago");
     fixture.fake.set_text_limits(1_000, 30);
     assert_eq!(fixture.client.prepare(&fixture.walt).await, Ok(None));
     let newer = TextLimits { characters: 1_000, per_url: 30 };
@@ -66,10 +66,10 @@ async fn limits_are_refreshed_at_startup_and_daily() {
 
     fixture.clock.advance(TimeDelta::hours(24));
     fixture.fake.next_at("/api/v2/instance", Behaviour::Close);
-    assert_eq!(fixture.client.prepare(&session).await, Ok(None), "a failure stops no post");
+    assert_eq!(fixture.client.prepare(&session).await, Ok(None), "a failure blocks no post");
     let before = fixture.fake.count();
     assert_eq!(fixture.client.prepare(&session).await, Ok(None));
-    assert_eq!(fixture.fake.count(), before, "and is not met again at once");
+    assert_eq!(fixture.fake.count(), before, "and is not retried at once");
     fixture.clock.advance(TimeDelta::hours(1));
     fixture.fake.set_text_limits(500, 23);
     assert!(fixture.client.prepare(&session).await.unwrap().is_some(), "but soon");
@@ -193,7 +193,7 @@ async fn a_profile_is_changed_and_the_account_marked_as_a_bot() {
             .await
             .unwrap();
         let account = fixture.fake.account("walt");
-        assert_eq!((&*account.name, &*account.note), ("Walt & friends", ""), "the rest stays");
+        assert_eq!((&*account.name, &*account.note), ("Walt & friends", ""), "the rest is unchanged");
         let bad = Profile { picture: Some(text.clone()), ..Profile::default() };
         let error = fixture.client.update_profile(&tokens, &bad).await.unwrap_err();
         assert!(error.to_string().contains("neither PNG nor JPEG"), "{error}");

@@ -207,7 +207,7 @@ async fn rate_limits_and_retry_after_are_honored() {
     assert_eq!((hold.scope, &*hold.until.to_rfc3339()), (LimitScope::Bot, "2026-11-20T12:00:30+00:00"));
     // A proxy in front of the server does not speak JSON.
     let sent = fixture.answered(Reply::page(429, "error code: 1015").header("retry-after", "60")).await;
-    assert!(matches!(sent.outcome, Outcome::Unknown { .. }), "it may stand behind a post: {sent:?}");
+    assert!(matches!(sent.outcome, Outcome::Unknown { .. }), "the post may have been stored: {sent:?}");
     assert_eq!(sent.cooldowns[0].until.to_rfc3339(), "2026-11-20T12:01:00+00:00");
 }
 

@@ -13,7 +13,7 @@ fn addresses() -> Vec<String> {
 }
 
 async fn registered(fake: &FakeMastodon) -> Registration {
-    fake.client().register(&addresses()).await.unwrap().expect("the server did not know it")
+    fake.client().register(&addresses()).await.unwrap().expect("the server does not know the app")
 }
 
 /// Signs in as the person at the browser.

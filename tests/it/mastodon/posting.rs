@@ -100,7 +100,10 @@ async fn a_status_deleted_meanwhile_is_not_reposted() {
     let Outcome::Refused { reason } = fixture.send(&post).await.outcome else { panic!() };
     assert!(reason.contains("deleted"), "{reason}");
     fixture.clock.advance(TimeDelta::minutes(61));
-    assert!(matches!(fixture.send(&post).await.outcome, Outcome::Posted { .. }), "a key is good for an hour");
+    assert!(
+        matches!(fixture.send(&post).await.outcome, Outcome::Posted { .. }),
+        "a key is valid for an hour"
+    );
 }
 
 /// GoToSocial keeps neither the key nor a trace of what was deleted; Pleroma replays its answer to the key.

@@ -80,7 +80,7 @@ async fn the_source_decides_where_the_html_differs() {
     answer();
     fixture.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::page(404, "")));
     let sight = fixture.client.probe(&status(1, "a line"), &fixture.walt).await.unwrap();
-    assert!(is_doubtful(&sight), "it is like it: {sight:?}");
+    assert!(is_doubtful(&sight), "it is similar: {sight:?}");
     assert!(look(&fixture, &status(1, "out of the cradle")).await.is_empty());
     // A source that is temporarily unavailable is requested again.
     answer();
@@ -163,7 +163,7 @@ async fn a_similar_status_counts_only_if_its_app_matches() {
         (own(), Some(Reply::json(401, &json!({"error": "no", "name": "made by hand"})))),
     ] {
         let sight = posted_with(client, app).await;
-        assert!(is_doubtful(&sight), "what is not told proves nothing: {sight:?}");
+        assert!(is_doubtful(&sight), "a missing app proves nothing: {sight:?}");
     }
 }
 
@@ -199,7 +199,10 @@ async fn too_many_similar_statuses_are_not_taken_for_mismatches() {
     let reply = Reply::json(200, &json!(page)).header("date", AT_NOON);
     fixture.fake.next_at(&timeline, Behaviour::Answer(reply));
     let sight = fixture.client.probe(&status(1, "a *line*"), &fixture.walt).await.unwrap();
-    assert!(matches!(sight, ProbeResult::Unavailable(_)), "it is there, and was not asked about: {sight:?}");
+    assert!(
+        matches!(sight, ProbeResult::Unavailable(_)),
+        "it is there, and its source was not requested: {sight:?}"
+    );
 }
 
 #[tokio::test]
@@ -322,7 +325,7 @@ async fn the_number_of_pages_is_limited() {
     fixture.fake.refuse_looks(Some(Reply::json(200, &json!(page)).header("date", AT_NOON)));
     let before = fixture.fake.count();
     let sight = fixture.client.probe(&status(1, "a"), &fixture.walt).await.unwrap();
-    assert!(matches!(sight, ProbeResult::Candidates { .. }), "the same page is the end: {sight:?}");
+    assert!(matches!(sight, ProbeResult::Candidates { .. }), "a repeated page is the end: {sight:?}");
     assert_eq!(fixture.fake.count() - before, 2);
     fixture.fake.refuse_looks(None);
     for second in 0..2_050 {

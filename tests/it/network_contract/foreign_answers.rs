@@ -111,7 +111,7 @@ async fn on_a_real_pds_a_foreign_answer_settles_no_post() {
     place.doubts_all().await;
     place.keeps_what_is_not_deleted("/xrpc/com.atproto.repo.deleteRecord").await;
     let renewals = proxy.calls("com.atproto.server.refreshSession");
-    assert_eq!(renewals, 0, "no page has the session renewed");
+    assert_eq!(renewals, 0, "a foreign page causes no session refresh");
 }
 
 /// What may be said about tokens without ending a bot's session.
@@ -133,11 +133,7 @@ async fn a_foreign_answer_signs_no_bluesky_bot_out() {
         let setback = sky.bluesky.renew(sky.tokens()).await.unwrap_err();
         assert!(is_harmless(&setback), "{reply:?}: {setback}");
     }
-    assert_eq!(
-        proxy.calls("com.atproto.server.createSession"),
-        1,
-        "the password was shown at the sign-in only"
-    );
+    assert_eq!(proxy.calls("com.atproto.server.createSession"), 1, "the password was sent only at sign-in");
 }
 
 #[tokio::test]
@@ -155,7 +151,7 @@ async fn a_foreign_answer_signs_no_x_bot_out() {
         assert!(x.revoke(&tokens).await.is_err(), "{reply:?}");
     }
     fake.next_at("/1.1/oauth/invalidate_token.json", Behaviour::Answer(Reply::page(200, "Welcome")));
-    assert!(x.revoke(&tokens).await.is_err(), "a page revokes nothing");
+    assert!(x.revoke(&tokens).await.is_err(), "a foreign page revokes nothing");
 }
 
 #[tokio::test]
@@ -192,5 +188,5 @@ async fn a_foreign_answer_ends_no_oauth2_sign_in() {
     }
     let own = Reply::new(400, r#"{"error":"invalid_grant","error_description":"spent"}"#);
     fake.next_at("/2/oauth2/token", Behaviour::Answer(own));
-    assert_eq!(provider.renew(&tokens).await.unwrap_err().why.cause, Cause::SignIn, "its own words do");
+    assert_eq!(provider.renew(&tokens).await.unwrap_err().why.cause, Cause::SignIn, "its own answer does");
 }

@@ -33,7 +33,7 @@ async fn on_a_desktop_the_browser_opens_and_returns() {
     let seen = desktop.seen();
     assert!(seen.iter().any(|variable| variable == "DISPLAY=:0"), "{seen:?}");
     assert!(!seen.iter().any(|variable| variable.contains("sesame")), "{seen:?}");
-    assert_eq!(place.page(&mut terminal), page, "what is opened is shown as well");
+    assert_eq!(place.page(&mut terminal), page, "the opened address is shown as well");
     let (status, shown) = browser::open(&page).await;
     assert_eq!(status, 200, "{shown}");
     assert!(shown.contains("walt") && shown.contains("@walt_lines"), "{shown}");
@@ -105,8 +105,8 @@ async fn forged_callbacks_end_nothing() {
     let (status, shown) = browser::open(&ends_at).await;
     assert!(status == 200, "{shown}");
     let seen = place.signed_in(terminal).await;
-    assert!(!seen.contains(prompts::AGAIN), "the person is not bothered with strangers:\n{seen}");
-    assert_eq!(place.asked_of_x()[..4], BY_OAUTH1, "nothing of theirs was shown to X");
+    assert!(!seen.contains(prompts::AGAIN), "forged callbacks do not disturb the person:\n{seen}");
+    assert_eq!(place.asked_of_x()[..4], BY_OAUTH1, "nothing forged was sent to X");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -160,7 +160,7 @@ async fn files_made_by_a_sign_in_are_owner_only() {
     browser::open(&place.page(&mut terminal)).await;
     place.end(terminal);
     assert_eq!(place.asked_of_x().iter().filter(|asked| **asked == BY_OAUTH1[2]).count(), 2);
-    assert!(place.tokens("walt").await.is_some(), "alone in the vault it gets a new key");
+    assert!(place.tokens("walt").await.is_some(), "as the only tokens in the vault they get a new key");
 }
 
 #[tokio::test(flavor = "multi_thread")]

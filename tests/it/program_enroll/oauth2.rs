@@ -81,7 +81,7 @@ async fn a_wrong_state_is_ignored_at_the_callback_and_rejected_at_the_prompt() {
     }
     terminal.line(&forged);
     terminal.wait_for(prompts::AGAIN);
-    assert_eq!(place.asked_of_x(), BY_OAUTH2[..1], "no code of theirs was shown to X");
+    assert_eq!(place.asked_of_x(), BY_OAUTH2[..1], "none of the forged codes was sent to X");
     assert_eq!(browser::open(&ends_at).await.0, 200);
     place.signed_in(terminal).await;
 }

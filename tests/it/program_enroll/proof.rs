@@ -36,7 +36,7 @@ async fn declining_changes_nothing() {
     let ends_at = place.click(&mut terminal).await;
     terminal.line(&ends_at);
     assert!(error(&place.failed(terminal).await).contains("`flockd enroll walt`"));
-    assert_eq!(place.asked_of_x().len(), 4, "nothing but two beginnings");
+    assert_eq!(place.asked_of_x().len(), 4, "only the starts of two sign-ins");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,7 @@ async fn the_sign_in_times_out() {
     let place = EnrollFixture::new(OAUTH1).await;
     let mut terminal = place.enroll(&["walt", "--timeout", "1s"]);
     let (status, _) = browser::open(&place.page(&mut terminal)).await;
-    assert_eq!(status, 200, "it stands there and asks");
+    assert_eq!(status, 200, "the consent page is open");
     let seen = place.failed(terminal).await;
     for part in ["1s", "`flockd enroll walt`", "address"] {
         assert!(error(&seen).contains(part), "{part}: {seen}");

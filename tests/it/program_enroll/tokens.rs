@@ -20,7 +20,7 @@ async fn pair(place: &EnrollFixture) -> (String, String) {
     browser::open(&place.page(&mut terminal)).await;
     place.signed_in(terminal).await;
     let Some(Tokens::OAuth1 { access_token, access_token_secret }) = place.tokens("walt").await else {
-        panic!("no pair of OAuth 1.0a")
+        panic!("not an OAuth 1.0a token pair")
     };
     let pair = (access_token.expose().to_owned(), access_token_secret.expose().to_owned());
     forget(place).await;
@@ -72,7 +72,7 @@ async fn oauth_2_tokens_are_read_from_a_pipe_too() {
     browser::open(&place.page(&mut terminal)).await;
     place.signed_in(terminal).await;
     let Some(Tokens::OAuth2 { access_token, refresh_token, scopes, .. }) = place.tokens("walt").await else {
-        panic!("no tokens of OAuth 2.0")
+        panic!("not OAuth 2.0 tokens")
     };
     let (access, refresh) = (access_token.expose(), refresh_token.as_ref().unwrap().expose());
     forget(&place).await;
@@ -89,7 +89,7 @@ async fn oauth_2_tokens_are_read_from_a_pipe_too() {
     let said =
         place.pipe(&ENROLL, &format!("access_token={access}\nrefresh_token={refresh}\nscope=users.read\n"));
     assert!(said.code == 1 && said.err.contains("tweet.read and tweet.write"), "{said:?}");
-    assert!(!place.asked_of_x().contains(&"POST /2/oauth2/revoke".to_owned()), "they are the person's");
+    assert!(!place.asked_of_x().contains(&"POST /2/oauth2/revoke".to_owned()), "they belong to the person");
     place.holds_nothing().await;
 }
 
@@ -140,7 +140,10 @@ async fn imported_tokens_are_verified_like_any_others() {
     assert!(!said.err.contains(token) && !said.err.contains(secret), "{said:?}");
     place.holds_nothing().await;
     let asked = place.asked_of_x();
-    assert!(asked.iter().all(|asked| asked == "GET /2/users/me"), "nothing of theirs is revoked: {asked:?}");
+    assert!(
+        asked.iter().all(|asked| asked == "GET /2/users/me"),
+        "the person's tokens are not revoked: {asked:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -98,7 +98,7 @@ async fn invalid_input_is_asked_for_again_and_fails_the_third_time() {
     terminal.line("12");
     let seen = place.failed(terminal).await;
     assert!(error(&seen).contains("`flockd enroll walt`"), "{seen}");
-    assert_eq!(place.asked_of_x(), BY_OAUTH1[..1], "nothing of it was shown to X");
+    assert_eq!(place.asked_of_x(), BY_OAUTH1[..1], "none of it was sent to X");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,7 +32,7 @@ async fn a_browser_returns() {
         let ended = place.end(terminal);
         let scopes = "(read:accounts read:statuses write:statuses write:accounts)";
         assert!(ended.code == Some(0) && ended.seen.contains(scopes), "{ended:?}");
-        assert!(!ended.seen.contains("refresh token"), "tokens don't run out here: {ended:?}");
+        assert!(!ended.seen.contains("refresh token"), "tokens don't expire here: {ended:?}");
         let notes: Vec<&str> = ended.seen.lines().filter(|line| line.contains("note: ")).collect();
         assert!(notes.len() == 1 && notes[0].contains("flock.key"), "{ended:?}");
         place.holds_walt();
@@ -111,7 +111,7 @@ async fn an_app_in_flock_toml_wins_over_registering() {
     let code = code_on(&terminal.word(&place.fake.url)).await;
     terminal.line(&code);
     assert_eq!(place.end(terminal).code, Some(0));
-    assert_eq!(place.fake.apps().len(), 1, "none was made beside it");
+    assert_eq!(place.fake.apps().len(), 1, "no other app was registered");
     place.holds_walt();
 }
 

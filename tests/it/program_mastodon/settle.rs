@@ -113,7 +113,7 @@ async fn a_status_dropped_by_a_filter_is_noted() {
     assert_eq!(said.code, 0, "{said:?}");
     let row = posts_of(&place.folder, "walt").remove(0);
     assert_eq!(row["state"], "posted");
-    let note = row["reason"].as_str().expect("that it is not shown");
+    let note = row["reason"].as_str().expect("a note that it is not visible");
     assert!(said.out.contains(note), "{said:?}");
 }
 
@@ -126,5 +126,5 @@ async fn an_exhausted_rate_limit_is_waited_for() {
     daemon.wait_for_event_with("released", &["limits"]);
     daemon.stop();
     let posts = place.fake.requests().into_iter().filter(|seen| seen.path == "/api/v1/statuses");
-    assert_eq!(posts.count(), 1, "what would be in vain is not asked");
+    assert_eq!(posts.count(), 1, "a request that must fail is not sent");
 }

@@ -71,7 +71,7 @@ async fn missing_write_access_may_show_only_at_the_first_post() {
     let place = MastodonFolder::new(Software::GoToSocial).await;
     let token = place.fake.token_with("walt", "read");
     let said = feed(place.command(&["enroll", "walt", "--tokens", "-"]), token.expose());
-    assert!(said.code == 0 && said.out.contains("note: "), "whether it may post is not known: {said:?}");
+    assert!(said.code == 0 && said.out.contains("note: "), "its write access is unknown: {said:?}");
     let said = place.run(&["post", "walt"]);
     assert_eq!((said.code, cause(&place)), (1, "sign-in".into()), "{said:?}");
     let (state, reason) = state_of(&place.folder, "walt");
@@ -85,7 +85,7 @@ async fn an_invalid_token_is_reported() {
     assert!(said.contains("(HTTP 401"), "{said}");
     let asked = place.fake.count();
     refused(&place, "two words\n");
-    assert_eq!(place.fake.count(), asked, "no server is asked about that");
+    assert_eq!(place.fake.count(), asked, "no server is contacted");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,7 +121,7 @@ async fn a_wrong_or_moved_server_is_named() {
     assert_eq!(
         (said.code, place.fake.texts("walt")),
         (0, vec!["one & <only>".to_owned()]),
-        "no line was burnt: {said:?}"
+        "no line was used: {said:?}"
     );
 }
 
@@ -142,7 +142,7 @@ async fn an_account_that_is_disabled_suspends_its_bot() {
     assert_eq!(
         (said.code, place.fake.texts("walt")),
         (0, vec!["one & <only>".to_owned()]),
-        "no line was burnt: {said:?}"
+        "no line was used: {said:?}"
     );
 }
 

@@ -41,7 +41,7 @@ async fn space_is_reserved_before_the_first_post_and_freed_at_the_end() {
         let beside = place.beside().await.unwrap().unwrap();
         beside.advance(post.id, &posted("1"), at(20)).await.unwrap();
         beside.close().await;
-        assert_eq!(ballast(&place.path), Some(BALLAST), "it is the holder's");
+        assert_eq!(ballast(&place.path), Some(BALLAST), "it belongs to the owner");
         store.close().await;
         drop(store);
         assert_eq!(ballast(&place.path), None);
@@ -78,7 +78,7 @@ async fn child_whose_disk_fills() {
     assert_eq!(refused, full());
     assert_eq!(store.open(&by_hand("robin", "too late", 80)).await, Err(full()));
     assert_eq!(store.posts(&Filter::default()).await.unwrap(), written, "something was half written");
-    assert_eq!(ballast(&path), Some(BALLAST), "none of that was worth it");
+    assert_eq!(ballast(&path), Some(BALLAST), "none of that released the ballast");
 
     store.advance(sending.id, &posted("1"), at(90)).await.expect("a result found no room");
     assert_eq!(ballast(&path), Some(0));

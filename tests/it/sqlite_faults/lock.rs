@@ -72,7 +72,7 @@ async fn a_killed_lease_owner_leaves_the_ledger_free() {
     assert!(held.to_string().contains(&format!("process {} ", holder.id())), "{held}");
     holder.kill().unwrap();
     holder.wait().unwrap();
-    assert!(place.folder.path().join("flock.db.bell").exists(), "it was not tidied up");
+    assert!(place.folder.path().join("flock.db.bell").exists(), "the socket was cleaned up");
 
     let next = place.hold().await.unwrap();
     let taken = next.take_over(at(9)).await.unwrap();
@@ -93,15 +93,15 @@ async fn clients_read_and_submit_commands_beside_the_lease_owner() {
     beside.submit_command(&command).await.unwrap();
     assert_eq!(holder.open_commands().await.unwrap(), [command]);
     drop(holder);
-    assert_eq!(super::count(&beside).await, 1, "it goes on without the holder");
-    assert!(timeout(Duration::ZERO, beside.notified()).await.is_err(), "only the holder is rung");
+    assert_eq!(super::count(&beside).await, 1, "it continues without the owner");
+    assert!(timeout(Duration::ZERO, beside.notified()).await.is_err(), "only the owner is notified");
 }
 
 #[tokio::test]
 async fn opening_a_missing_ledger_as_a_client_creates_none() {
     let place = LedgerFolder::new();
     assert!(place.beside().await.unwrap().is_none());
-    assert_eq!(place.folder.path().read_dir().unwrap().count(), 0, "looking made something");
+    assert_eq!(place.folder.path().read_dir().unwrap().count(), 0, "opening created a file");
 }
 
 /// A socket's path has room for 108 bytes, a ledger's for 4,096.
@@ -134,10 +134,10 @@ async fn a_notify_never_waits_for_a_daemon_that_does_not_listen() {
         // If the test has already timed out, nothing listens any more.
         drop(done.send((all_at_once, beside)));
     });
-    let (all_at_once, beside) = rang.recv_timeout(SOON).expect("a ring waited for the holder");
+    let (all_at_once, beside) = rang.recv_timeout(SOON).expect("the notification waited for the owner");
     assert!(all_at_once);
     timeout(SOON, holder.notified()).await.unwrap();
-    assert!(timeout(Duration::ZERO, holder.notified()).await.is_err(), "many rings are one");
+    assert!(timeout(Duration::ZERO, holder.notified()).await.is_err(), "many notifications count as one");
     beside.notify().await;
     timeout(SOON, holder.notified()).await.unwrap();
 }

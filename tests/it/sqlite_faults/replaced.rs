@@ -45,7 +45,7 @@ async fn nothing_is_sent_while_a_file_is_missing_or_replaced() {
             is_told(&store.check_writable(at(4)).await.unwrap_err(), &path);
         }
         let second = 5 + i64::try_from(number).unwrap();
-        store.advance(sending.id, &posted("1"), at(second)).await.expect("a result goes where it can");
+        store.advance(sending.id, &posted("1"), at(second)).await.expect("a result is still recorded");
         fs::rename(&away, &file).unwrap();
         store.check_writable(at(second)).await.unwrap();
         sending = store.open(&by_hand("walt", "it is back", second)).await.unwrap();

@@ -90,7 +90,7 @@ async fn nothing_is_lost() {
         assert_eq!(
             dump(&mut db, "select concat_ws('|', number, account) from post order by number").await,
             ["1|x:42", "2", "3|x:42", "4"],
-            "what was sent was sent as the account that the bot has"
+            "sent posts belong to the bot's account"
         );
         store.close().await;
     }

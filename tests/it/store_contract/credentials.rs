@@ -195,7 +195,7 @@ pub(super) async fn a_lease_dated_in_the_future_does_not_count(ledger: Ledger) {
     assert_eq!(
         ledger.other.lease_credential(&walt, 1, at(19), at(79)).await,
         Ok(false),
-        "clocks differ a little"
+        "clocks differ slightly"
     );
     ledger.one.release_credential(&walt, 1).await.unwrap();
     // A longer lease is cut to the longest one that counts.

@@ -57,7 +57,7 @@ pub(super) async fn a_deleted_post_keeps_its_details(ledger: Ledger) {
     assert_eq!(
         ledger.other.used(walt, 1).await.unwrap(),
         HashSet::from([line("a line", 1)]),
-        "used for good"
+        "used permanently"
     );
     let standing = ledger.other.bot_record(walt, at(100)).await.unwrap().unwrap();
     assert_eq!((standing.open, standing.last, standing.last_posted), (None, Some(gone.clone()), Some(gone)));
