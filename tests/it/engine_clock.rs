@@ -194,9 +194,10 @@ async fn random_clock_jumps_cause_no_burst_and_no_spinning_loop() {
             let posts = fixture.net("walt").sent().len() - before;
             // The newest missed slot; and for a schedule of every second, the one that is due now.
             assert!(posts <= 2, "{told}: {posts} at once");
-            let (awake, sent) = (fixture.clock.lain_down(), fixture.net("walt").sent().len());
+            let (awake, sent) = (fixture.clock.sleeps_begun(), fixture.net("walt").sent().len());
             fixture.pass(minutes(3)).await;
-            let (awake, posts) = (fixture.clock.lain_down() - awake, fixture.net("walt").sent().len() - sent);
+            let (awake, posts) =
+                (fixture.clock.sleeps_begun() - awake, fixture.net("walt").sent().len() - sent);
             assert!(posts <= 180, "{told}: {posts} in three minutes");
             // Twice a minute, and a few times for each slot.
             let most = 8 + 4 * u64::try_from(posts + 1).unwrap();

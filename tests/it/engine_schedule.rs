@@ -148,11 +148,11 @@ async fn a_simulated_day_takes_few_wakeups() {
     let mut walt = bot("walt");
     (walt.schedule, walt.max_per_hour) = (cron("@hourly"), 1);
     let fixture = EngineFixture::of([(walt, poem("w", 30))]).await;
-    let before = fixture.clock.lain_down();
+    let before = fixture.clock.sleeps_begun();
     fixture.pass(hours(24)).await;
     assert_eq!(fixture.net("walt").sent().len(), 24);
     // One sleep each half minute, and a few turns of the loop for each of 24 posts.
     let naps = 24 * 60 * 2;
-    let lain_down = fixture.clock.lain_down() - before;
-    assert!((naps..naps + 24 * 4).contains(&lain_down), "{lain_down}");
+    let sleeps_begun = fixture.clock.sleeps_begun() - before;
+    assert!((naps..naps + 24 * 4).contains(&sleeps_begun), "{sleeps_begun}");
 }

@@ -313,7 +313,7 @@ fn an_interrupted_command_cancels_itself() {
     for end in ["-TERM", "-HUP", "-INT"] {
         let mut post = folder.command(&["post", "robin", "once only please"]);
         let mut child = post.stderr(std::process::Stdio::piped()).spawn().unwrap();
-        folder.wait_for_wish();
+        folder.wait_for_command();
         signal(end, child.id());
         assert_eq!(child.wait().unwrap().code(), Some(1), "{end}");
     }

@@ -48,11 +48,11 @@ impl LedgerFolder {
         database(&self.path)
     }
 
-    async fn hold(&self) -> Result<Sqlite, StoreError> {
+    async fn open_as_owner(&self) -> Result<Sqlite, StoreError> {
         Sqlite::open_as_owner(&self.database()).await
     }
 
-    async fn beside(&self) -> Result<Option<Sqlite>, StoreError> {
+    async fn open_as_client(&self) -> Result<Option<Sqlite>, StoreError> {
         Sqlite::open_as_client(&self.database()).await
     }
 

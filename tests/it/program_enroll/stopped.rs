@@ -29,63 +29,63 @@ fn in_a_shell(command: &Command) -> Terminal {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_sign_in_times_out() {
-    let place = EnrollFixture::new(OAUTH1).await;
-    let mut terminal = place.enroll(&["walt", "--timeout", "1s"]);
-    let (status, _) = browser::open(&place.page(&mut terminal)).await;
+    let fixture = EnrollFixture::new(OAUTH1).await;
+    let mut terminal = fixture.enroll(&["walt", "--timeout", "1s"]);
+    let (status, _) = browser::open(&fixture.page(&mut terminal)).await;
     assert_eq!(status, 200, "the consent page is open");
-    let seen = place.failed(terminal).await;
+    let seen = fixture.failed(terminal).await;
     for part in ["1s", "`flockd enroll walt`", "address"] {
         assert!(error(&seen).contains(part), "{part}: {seen}");
     }
-    assert_eq!(place.asked_of_x(), BY_OAUTH1[..2]);
+    assert_eq!(fixture.asked_of_x(), BY_OAUTH1[..2]);
 
-    let terminal = place.enroll(&["walt", "--pin", "--timeout", "1s"]);
-    let seen = place.failed(terminal).await;
+    let terminal = fixture.enroll(&["walt", "--pin", "--timeout", "1s"]);
+    let seen = fixture.failed(terminal).await;
     assert!(error(&seen).contains("PIN"), "{seen}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_at_the_prompt_leaves_nothing() {
-    let place = EnrollFixture::new(OAUTH1).await;
-    let mut terminal = place.enroll(&["walt"]);
+    let fixture = EnrollFixture::new(OAUTH1).await;
+    let mut terminal = fixture.enroll(&["walt"]);
     terminal.wait_for(prompts::ENTER);
     terminal.interrupt();
-    let seen = place.failed(terminal).await;
+    let seen = fixture.failed(terminal).await;
     assert!(seen.contains(prompts::STOPPED), "{seen}");
-    assert_eq!(place.asked_of_x(), BY_OAUTH1[..1]);
+    assert_eq!(fixture.asked_of_x(), BY_OAUTH1[..1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_before_verification_leaves_nothing() {
     for (held, so_far) in [("/oauth/access_token", 3), ("/2/users/me", 4)] {
-        let place = EnrollFixture::new(OAUTH1).await;
-        place.fake.person_is("walt_lines");
-        place.fake.next_at(held, Behaviour::Hold);
-        let mut terminal = place.enroll(&["walt"]);
-        let ends_at = place.click(&mut terminal).await;
+        let fixture = EnrollFixture::new(OAUTH1).await;
+        fixture.fake.person_is("walt_lines");
+        fixture.fake.next_at(held, Behaviour::Hold);
+        let mut terminal = fixture.enroll(&["walt"]);
+        let ends_at = fixture.click(&mut terminal).await;
         terminal.line(&ends_at);
-        place.fake.request(so_far).await;
+        fixture.fake.request(so_far).await;
         terminal.interrupt();
-        let seen = place.failed(terminal).await;
+        let seen = fixture.failed(terminal).await;
         assert!(seen.contains(prompts::STOPPED), "{seen}");
-        place.fake.let_go();
-        let mut terminal = place.enroll(&["walt"]);
-        browser::open(&place.page(&mut terminal)).await;
-        place.signed_in(terminal).await;
+        fixture.fake.let_go();
+        let mut terminal = fixture.enroll(&["walt"]);
+        browser::open(&fixture.page(&mut terminal)).await;
+        fixture.signed_in(terminal).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_informs_a_waiting_browser() {
-    let place = EnrollFixture::new(OAUTH1).await;
-    place.fake.person_is("walt_lines");
-    place.fake.next_at("/oauth/access_token", Behaviour::Hold);
-    let mut terminal = place.enroll(&["walt"]);
-    let page = place.page(&mut terminal);
+    let fixture = EnrollFixture::new(OAUTH1).await;
+    fixture.fake.person_is("walt_lines");
+    fixture.fake.next_at("/oauth/access_token", Behaviour::Hold);
+    let mut terminal = fixture.enroll(&["walt"]);
+    let page = fixture.page(&mut terminal);
     let shown = tokio::spawn(async move { reqwest::get(&page).await });
-    place.fake.request(3).await;
+    fixture.fake.request(3).await;
     terminal.interrupt();
-    place.failed(terminal).await;
+    fixture.failed(terminal).await;
     // Either the page reports it, or the connection has ended: nothing hangs.
     if let Ok(page) = shown.await.unwrap() {
         assert_eq!(page.status(), 400);
@@ -94,8 +94,8 @@ async fn ctrl_c_informs_a_waiting_browser() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_restores_the_terminal() {
-    let place = EnrollFixture::new(OAUTH1).await;
-    let mut terminal = in_a_shell(&place.command(&["enroll", "walt", "--tokens", "-"]));
+    let fixture = EnrollFixture::new(OAUTH1).await;
+    let mut terminal = in_a_shell(&fixture.command(&["enroll", "walt", "--tokens", "-"]));
     terminal.wait_for(prompts::HIDDEN);
     terminal.wait_for("\n");
     terminal.line("half-of-a-pair");
@@ -103,16 +103,16 @@ async fn ctrl_c_restores_the_terminal() {
     terminal.wait_for(prompts::STOPPED);
     terminal.wait_for("status 1");
     terminal.wait_for(SHOWS);
-    let seen = place.end(terminal).seen;
+    let seen = fixture.end(terminal).seen;
     assert!(!seen.contains("half-of-a-pair"), "{seen}");
-    place.holds_nothing().await;
-    assert!(place.asked_of_x().is_empty());
+    fixture.holds_nothing().await;
+    assert!(fixture.asked_of_x().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn terminal_echo_is_restored_afterwards() {
-    let place = EnrollFixture::new(OAUTH1).await;
-    let mut terminal = in_a_shell(&place.command(&["enroll", "walt", "--tokens", "-"]));
+    let fixture = EnrollFixture::new(OAUTH1).await;
+    let mut terminal = in_a_shell(&fixture.command(&["enroll", "walt", "--tokens", "-"]));
     terminal.wait_for(prompts::HIDDEN);
     terminal.wait_for("\n");
     terminal.line("one-half");
@@ -120,7 +120,7 @@ async fn terminal_echo_is_restored_afterwards() {
     terminal.wait_for("error: ");
     terminal.wait_for("status 1");
     terminal.wait_for(SHOWS);
-    let seen = place.end(terminal).seen;
+    let seen = fixture.end(terminal).seen;
     assert!(!seen.contains("one-half") && !seen.contains("the=other"), "{seen}");
-    place.holds_nothing().await;
+    fixture.holds_nothing().await;
 }

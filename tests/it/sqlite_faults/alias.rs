@@ -38,21 +38,21 @@ async fn a_hard_link_is_refused_under_either_name() {
         }
         fs::remove_file(link).unwrap();
     }
-    assert_eq!(count(&place.hold().await.unwrap()).await, 3);
+    assert_eq!(count(&place.open_as_owner().await.unwrap()).await, 3);
 }
 
 /// A copy made as a hard link must not divert commands from a running daemon.
 #[tokio::test]
 async fn a_link_made_while_a_daemon_runs_is_refused_and_the_original_works() {
     let place = LedgerFolder::new();
-    let store = place.hold().await.unwrap();
+    let store = place.open_as_owner().await.unwrap();
     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     let link = place.folder.path().join("link.db");
     fs::hard_link(&place.path, &link).unwrap();
     refused(&link, &["has 2 names (hard links)"]).await;
     store.open(&by_hand("walt", "text", 1)).await.unwrap();
-    assert_eq!(count(&place.beside().await.unwrap().unwrap()).await, 1);
-    assert!(matches!(place.hold().await, Err(StoreError::Locked(_))));
+    assert_eq!(count(&place.open_as_client().await.unwrap().unwrap()).await, 1);
+    assert!(matches!(place.open_as_owner().await, Err(StoreError::Locked(_))));
 }
 
 /// Not a test by itself: it holds the lease until its standard input ends.
@@ -81,10 +81,10 @@ async fn the_lock_is_on_the_file_whatever_its_name() {
     fs::rename(&renamed, &place.path).unwrap();
     // Without the lock file, too.
     fs::remove_file(place.folder.path().join("flock.db.lock")).unwrap();
-    assert!(matches!(place.hold().await, Err(StoreError::Locked(_))));
+    assert!(matches!(place.open_as_owner().await, Err(StoreError::Locked(_))));
     drop(holder.stdin.take());
     assert!(holder.wait().unwrap().success());
-    assert_eq!(count(&place.hold().await.unwrap()).await, 3);
+    assert_eq!(count(&place.open_as_owner().await.unwrap()).await, 3);
 }
 
 /// A symlink resolves to the ledger's own folder, where its WAL and its lock are.
@@ -101,7 +101,7 @@ async fn a_symbolic_link_leads_to_the_ledgers_folder() {
         assert!(place.folder.path().join(name).exists(), "{name}");
     }
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 1);
-    assert!(matches!(place.hold().await, Err(StoreError::Locked(_))));
+    assert!(matches!(place.open_as_owner().await, Err(StoreError::Locked(_))));
 }
 
 /// Not a test by itself: `flock.db` is bind-mounted elsewhere, and then again under a path with a space.
@@ -151,7 +151,7 @@ async fn symlinks_in_place_of_flockds_files_are_not_followed() {
                 println!("skipped: no link can be made across disks here");
                 continue;
             }
-            let begun = match place.hold().await {
+            let begun = match place.open_as_owner().await {
                 Ok(store) => {
                     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
                     store.open(&by_hand("walt", "text", 1)).await.map(drop)
@@ -176,8 +176,10 @@ async fn a_symlink_in_place_of_the_wal_is_refused() {
         let victim = elsewhere.path().join("victim");
         fs::write(&victim, "not flockd's").unwrap();
         symlink(&victim, place.folder.path().join(format!("flock.db{ending}"))).unwrap();
-        for error in [place.hold().await.map(drop).unwrap_err(), place.beside().await.map(drop).unwrap_err()]
-        {
+        for error in [
+            place.open_as_owner().await.map(drop).unwrap_err(),
+            place.open_as_client().await.map(drop).unwrap_err(),
+        ] {
             assert!(error.to_string().contains(&format!("flock.db{ending} ")), "{error}");
         }
         assert_eq!(fs::read_to_string(&victim).unwrap(), "not flockd's");

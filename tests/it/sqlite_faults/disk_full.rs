@@ -32,13 +32,13 @@ fn ballast(ledger: &Path) -> Option<u64> {
 async fn space_is_reserved_before_the_first_post_and_freed_at_the_end() {
     let place = LedgerFolder::new();
     for left_behind in [false, true] {
-        let store = place.hold().await.unwrap();
+        let store = place.open_as_owner().await.unwrap();
         store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
         assert_eq!(ballast(&place.path), left_behind.then_some(BALLAST));
         let seconds = 10 + i64::from(left_behind);
         let post = store.open(&by_hand("walt", "text", seconds)).await.unwrap();
         assert_eq!(ballast(&place.path), Some(BALLAST));
-        let beside = place.beside().await.unwrap().unwrap();
+        let beside = place.open_as_client().await.unwrap().unwrap();
         beside.advance(post.id, &posted("1"), at(20)).await.unwrap();
         beside.close().await;
         assert_eq!(ballast(&place.path), Some(BALLAST), "it belongs to the owner");

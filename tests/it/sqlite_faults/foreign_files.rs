@@ -89,7 +89,7 @@ async fn only_the_lease_owner_migrates_an_older_ledger() {
     let place = LedgerFolder::new();
     place.left_alone(3).await;
     stranger(&place.path).await.execute("delete from _sqlx_migrations where version > 1").await.unwrap();
-    let error = place.beside().await.unwrap_err().to_string();
+    let error = place.open_as_client().await.unwrap_err().to_string();
     assert!(error.contains("older flockd") && error.contains("flockd run"), "{error}");
 }
 
@@ -133,7 +133,7 @@ async fn an_older_ledger_is_backed_up_before_it_is_migrated() {
         let copy = place.folder.path().join(copy_from_before());
         // From an earlier attempt, with fewer migrations.
         std::fs::write(&copy, "old").unwrap();
-        let held = place.hold().await.unwrap();
+        let held = place.open_as_owner().await.unwrap();
         assert_eq!(held.copy_from_before(), Some(&*copy));
         let posts = held.posts(&Filter::default()).await.unwrap();
         assert_eq!((posts.len(), posts[0].text.as_deref(), posts[0].state), (1, Some("one"), State::Posted));
@@ -145,14 +145,14 @@ async fn an_older_ledger_is_backed_up_before_it_is_migrated() {
         let applied: i64 = sqlx::query_scalar(applied).fetch_one(&mut before).await.unwrap();
         assert_eq!(applied, i64::try_from(changes).unwrap(), "the copy is as the ledger was");
         before.close().await.unwrap();
-        let again = place.hold().await.unwrap();
+        let again = place.open_as_owner().await.unwrap();
         assert_eq!(again.copy_from_before(), None, "it is up to date");
         again.close().await;
         drop(again);
         // Going back to the backup.
         std::fs::remove_file(&place.path).unwrap();
         std::fs::rename(&copy, &place.path).unwrap();
-        let back = place.hold().await.unwrap();
+        let back = place.open_as_owner().await.unwrap();
         assert_eq!(back.posts(&Filter::default()).await.unwrap(), posts);
         assert!(copy.exists());
     }
@@ -236,14 +236,14 @@ async fn a_ledger_without_one_of_its_constraints() {
         let place = LedgerFolder::new();
         place.left_alone(3).await;
         stranger(&place.path).await.execute(drop).await.unwrap();
-        let error = place.hold().await.unwrap_err().to_string();
+        let error = place.open_as_owner().await.unwrap_err().to_string();
         assert!(error.contains("is damaged: put a backup in its place"), "{drop}: {error}");
     }
     let place = LedgerFolder::new();
     place.left_alone(3).await;
     let more = "create index theirs on post (text); create view lines as select text from post; analyze";
     stranger(&place.path).await.execute(more).await.unwrap();
-    place.hold().await.unwrap();
+    place.open_as_owner().await.unwrap();
 }
 
 #[tokio::test]
@@ -260,6 +260,6 @@ async fn a_backup_is_complete() {
     let place = LedgerFolder::new();
     place.left_alone(2_000).await;
     is_sound(&place.path).await;
-    let beside = place.beside().await.unwrap().unwrap();
+    let beside = place.open_as_client().await.unwrap().unwrap();
     assert_eq!(count(&beside).await, 2_000);
 }

@@ -22,7 +22,7 @@ async fn made(posts: i64) -> (LedgerFolder, File) {
 
 async fn is_refused(place: &LedgerFolder) {
     let before = std::fs::read(&place.path).unwrap();
-    let error = place.hold().await.unwrap_err();
+    let error = place.open_as_owner().await.unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, StoreError::Unusable(_)), "{message}");
     for part in ["is damaged: put a backup in its place", &place.path.display().to_string()] {
@@ -83,7 +83,7 @@ async fn an_index_with_missing_rows() {
 #[tokio::test]
 async fn a_truncated_write_ahead_log() {
     let (before, after) = (LedgerFolder::new(), LedgerFolder::new());
-    let store = before.hold().await.unwrap();
+    let store = before.open_as_owner().await.unwrap();
     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     let mut lengths = Vec::new();
     let log = before.path.with_extension("db-wal");
@@ -96,7 +96,7 @@ async fn a_truncated_write_ahead_log() {
     std::fs::copy(&log, &copy).unwrap();
     File::options().write(true).open(&copy).unwrap().set_len(lengths[11] - 100).unwrap();
 
-    let held = after.hold().await.unwrap();
+    let held = after.open_as_owner().await.unwrap();
     assert_eq!(count(&held).await, 11);
     held.open(&given_up("walt", 99)).await.unwrap();
     assert_eq!(held.posts(&Filter::default()).await.unwrap().len(), 12);

@@ -25,20 +25,20 @@ const SOON: Duration = crate::support::PATIENCE;
 #[tokio::test]
 async fn a_second_sender_is_told_who_has_the_lease() {
     let place = LedgerFolder::new();
-    let first = place.hold().await.unwrap();
-    let held = place.hold().await.unwrap_err();
+    let first = place.open_as_owner().await.unwrap();
+    let held = place.open_as_owner().await.unwrap_err();
     let StoreError::Locked(message) = &held else { panic!("{held}") };
     assert!(message.contains(&format!("process {} ", std::process::id())), "{message}");
     assert!(message.contains(&place.path.display().to_string()), "{message}");
     drop(first);
-    place.hold().await.unwrap();
+    place.open_as_owner().await.unwrap();
 }
 
 #[tokio::test]
 async fn another_name_for_the_file_is_the_same_ledger() {
     let place = LedgerFolder::new();
     let by_link = place.folder.path().join("link.db");
-    let first = place.hold().await.unwrap();
+    let first = place.open_as_owner().await.unwrap();
     std::os::unix::fs::symlink(&place.path, &by_link).unwrap();
     assert!(matches!(Sqlite::open_as_owner(&database(&by_link)).await, Err(StoreError::Locked(_))));
     let by_dots = place.folder.path().join(".").join("flock.db");
@@ -68,25 +68,25 @@ async fn a_killed_lease_owner_leaves_the_ledger_free() {
     let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
     assert!(lines.any(|line| line.unwrap() == "holding"), "the child ended early");
 
-    let held = place.hold().await.unwrap_err();
+    let held = place.open_as_owner().await.unwrap_err();
     assert!(held.to_string().contains(&format!("process {} ", holder.id())), "{held}");
     holder.kill().unwrap();
     holder.wait().unwrap();
     assert!(place.folder.path().join("flock.db.bell").exists(), "the socket was cleaned up");
 
-    let next = place.hold().await.unwrap();
+    let next = place.open_as_owner().await.unwrap();
     let taken = next.take_over(at(9)).await.unwrap();
     assert_eq!(taken.iter().map(|post| post.state).collect::<Vec<_>>(), [State::Unknown]);
-    let beside = place.beside().await.unwrap().unwrap();
+    let beside = place.open_as_client().await.unwrap().unwrap();
     timeout(SOON, async { tokio::join!(next.notified(), beside.notify()) }).await.unwrap();
 }
 
 #[tokio::test]
 async fn clients_read_and_submit_commands_beside_the_lease_owner() {
     let place = LedgerFolder::new();
-    let holder = place.hold().await.unwrap();
+    let holder = place.open_as_owner().await.unwrap();
     holder.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
-    let beside = place.beside().await.unwrap().unwrap();
+    let beside = place.open_as_client().await.unwrap().unwrap();
     let post = holder.open(&by_hand("walt", "text", 1)).await.unwrap();
     assert_eq!(beside.posts(&Filter::default()).await.unwrap(), [post]);
     let command = command(2);
@@ -100,7 +100,7 @@ async fn clients_read_and_submit_commands_beside_the_lease_owner() {
 #[tokio::test]
 async fn opening_a_missing_ledger_as_a_client_creates_none() {
     let place = LedgerFolder::new();
-    assert!(place.beside().await.unwrap().is_none());
+    assert!(place.open_as_client().await.unwrap().is_none());
     assert_eq!(place.folder.path().read_dir().unwrap().count(), 0, "opening created a file");
 }
 
@@ -111,8 +111,8 @@ async fn notifications_arrive_in_a_deep_folder() {
     let deep = place.folder.path().join("a".repeat(120)).join("b".repeat(120));
     std::fs::create_dir_all(&deep).unwrap();
     place.path = deep.join("flock.db");
-    let holder = place.hold().await.unwrap();
-    let beside = place.beside().await.unwrap().unwrap();
+    let holder = place.open_as_owner().await.unwrap();
+    let beside = place.open_as_client().await.unwrap().unwrap();
     for _ in 0..3 {
         timeout(SOON, async { tokio::join!(holder.notified(), beside.notify()) }).await.unwrap();
     }
@@ -125,8 +125,8 @@ async fn notifications_arrive_in_a_deep_folder() {
 #[tokio::test]
 async fn a_notify_never_waits_for_a_daemon_that_does_not_listen() {
     let place = LedgerFolder::new();
-    let holder = place.hold().await.unwrap();
-    let beside = place.beside().await.unwrap().unwrap();
+    let holder = place.open_as_owner().await.unwrap();
+    let beside = place.open_as_client().await.unwrap().unwrap();
     let (done, rang) = std::sync::mpsc::channel();
     // In a thread of its own: a notification that blocks must fail this test, not hang it.
     std::thread::spawn(move || {
@@ -150,13 +150,13 @@ const LOCKED: &str = "is locked by another program: close what has it open";
 async fn a_locked_ledger_fails_within_a_bounded_time() {
     let told = async |lock: &'static str| {
         let place = LedgerFolder::new();
-        place.hold().await.unwrap().close().await;
+        place.open_as_owner().await.unwrap().close().await;
         let mut other = stranger(&place.path).await;
         other.execute(lock).await.unwrap();
-        let error = timeout(BOUND, place.hold()).await.expect("it waited for ever").unwrap_err();
+        let error = timeout(BOUND, place.open_as_owner()).await.expect("it waited for ever").unwrap_err();
         assert!(matches!(error, StoreError::Unusable(_)) && error.to_string().contains(LOCKED), "{error}");
         other.close().await.unwrap();
-        assert_eq!(count(&place.hold().await.unwrap()).await, 0);
+        assert_eq!(count(&place.open_as_owner().await.unwrap()).await, 0);
     };
     tokio::join!(
         told("begin immediate"),

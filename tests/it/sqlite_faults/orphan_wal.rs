@@ -11,7 +11,7 @@ use crate::ledger::{at, entry, given_up};
 /// A ledger as a killed owner leaves it: two posts in an earlier copy of it, and more in its WAL.
 async fn killed() -> LedgerFolder {
     let (living, place) = (LedgerFolder::new(), LedgerFolder::new());
-    let store = living.hold().await.unwrap();
+    let store = living.open_as_owner().await.unwrap();
     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     for seconds in 1..=50 {
         if seconds == 3 {
@@ -29,7 +29,7 @@ async fn killed() -> LedgerFolder {
 async fn refused(place: &LedgerFolder, say: &[&str]) {
     let content = || ["flock.db", "flock.db-wal"].map(|name| fs::read(place.folder.path().join(name)).ok());
     let before = content();
-    let (hold, beside) = (place.hold().await, place.beside().await);
+    let (hold, beside) = (place.open_as_owner().await, place.open_as_client().await);
     for error in [hold.unwrap_err(), beside.map(|_| ()).unwrap_err()] {
         assert!(matches!(error, StoreError::Unusable(_)), "{error:?}");
         let message = error.to_string();
@@ -48,7 +48,7 @@ async fn a_copy_in_place_of_a_ledger_in_use() {
     for name in ["flock.db-wal", "flock.db-shm"] {
         fs::remove_file(place.folder.path().join(name)).unwrap();
     }
-    assert_eq!(count(&place.hold().await.unwrap()).await, 2);
+    assert_eq!(count(&place.open_as_owner().await.unwrap()).await, 2);
 }
 
 /// The reason for the refusal: should SQLite ever check whose WAL it is, this fails, and the refusal can go.
@@ -75,7 +75,7 @@ async fn a_ledger_that_is_missing_or_empty() {
 #[tokio::test]
 async fn its_own_wal_is_applied() {
     let place = killed().await;
-    assert_eq!(count(&place.hold().await.unwrap()).await, 50);
+    assert_eq!(count(&place.open_as_owner().await.unwrap()).await, 50);
     let place = killed().await;
-    assert_eq!(count(&place.beside().await.unwrap().unwrap()).await, 50);
+    assert_eq!(count(&place.open_as_client().await.unwrap().unwrap()).await, 50);
 }

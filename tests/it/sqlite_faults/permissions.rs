@@ -15,7 +15,7 @@ const UNPRIVILEGED: u32 = 65_534;
 #[tokio::test]
 async fn only_the_owner_reads_a_ledger() {
     let place = LedgerFolder::new();
-    let store = place.hold().await.unwrap();
+    let store = place.open_as_owner().await.unwrap();
     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     store.open(&by_hand("walt", "text", 1)).await.unwrap();
     store.copy_to(&place.folder.path().join("flock.db.copy")).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_read_only_ledger() {
         assert!(said.contains(part), "{part:?} is missing: {said}");
     }
     mode(place.path.as_path(), 0o644);
-    assert_eq!(count(&place.hold().await.unwrap()).await, 3);
+    assert_eq!(count(&place.open_as_owner().await.unwrap()).await, 3);
 }
 
 /// The output of a child without write access: another user if root runs the tests, as root may write
@@ -99,7 +99,7 @@ async fn a_read_only_folder() {
     for with_lock in [false, true] {
         if with_lock {
             mode(0o755);
-            place.hold().await.unwrap().close().await;
+            place.open_as_owner().await.unwrap().close().await;
             std::fs::set_permissions(folder.join("flock.db.lock"), PermissionsExt::from_mode(0o666)).unwrap();
             std::fs::set_permissions(&place.path, PermissionsExt::from_mode(0o666)).unwrap();
         }
@@ -110,7 +110,7 @@ async fn a_read_only_folder() {
         let what = if with_lock { "make file and folder writable" } else { "make its folder writable" };
         assert!(said.contains("hold: the ledger") && said.contains(what), "{said}");
     }
-    assert_eq!(count(&place.hold().await.unwrap()).await, 3);
+    assert_eq!(count(&place.open_as_owner().await.unwrap()).await, 3);
 }
 
 /// Not a test by itself.

@@ -24,7 +24,7 @@ fn is_told(error: &StoreError, file: &str) {
 #[tokio::test]
 async fn nothing_is_sent_while_a_file_is_missing_or_replaced() {
     let place = LedgerFolder::new();
-    let store = place.hold().await.unwrap();
+    let store = place.open_as_owner().await.unwrap();
     store.upsert_bots(&["walt", "emily", "robin"].map(entry), at(0)).await.unwrap();
     let mut sending = store.open(&by_hand("walt", "on its way", 1)).await.unwrap();
     let waiting = Draft { begins: planned(60), ..by_hand("emily", "waiting", 2) };
@@ -56,7 +56,7 @@ async fn nothing_is_sent_while_a_file_is_missing_or_replaced() {
 #[tokio::test]
 async fn reading_a_removed_ledger_reports_it() {
     let place = LedgerFolder::new();
-    let store = place.hold().await.unwrap();
+    let store = place.open_as_owner().await.unwrap();
     fs::remove_file(&place.path).unwrap();
     is_told(&store.posts(&Filter::default()).await.unwrap_err(), "flock.db");
 }

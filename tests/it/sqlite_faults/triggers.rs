@@ -32,7 +32,7 @@ async fn set_state(db: &mut SqliteConnection, post: &Post, to: State) -> Result<
 #[tokio::test]
 async fn triggers_enforce_the_state_transitions() {
     let place = LedgerFolder::new();
-    let store = place.hold().await.unwrap();
+    let store = place.open_as_owner().await.unwrap();
     let mut db = stranger(&place.path).await;
     for &from in State::ALL {
         for &to in State::ALL {
@@ -46,7 +46,7 @@ async fn triggers_enforce_the_state_transitions() {
 #[tokio::test]
 async fn a_deleted_post_never_changes_state() {
     let place = LedgerFolder::new();
-    let store = place.hold().await.unwrap();
+    let store = place.open_as_owner().await.unwrap();
     let post = post_in(&store, State::Deleted, "walt").await;
     for step in every_move() {
         let refusal = StoreError::IllegalMove { id: post.id, from: State::Deleted, to: step.to() };
@@ -60,7 +60,7 @@ async fn a_deleted_post_never_changes_state() {
 #[tokio::test]
 async fn planned_columns_cannot_be_changed() {
     let place = LedgerFolder::new();
-    let store = place.hold().await.unwrap();
+    let store = place.open_as_owner().await.unwrap();
     let post = post_in(&store, State::Posted, "walt").await;
     let mut db = stranger(&place.path).await;
     refused(&mut db, "delete from post", "the ledger forgets nothing").await;
@@ -91,7 +91,7 @@ async fn planned_columns_cannot_be_changed() {
 #[tokio::test]
 async fn no_post_starts_in_a_final_state() {
     let place = LedgerFolder::new();
-    let store = place.hold().await.unwrap();
+    let store = place.open_as_owner().await.unwrap();
     store.upsert_bots(&[entry("walt")], at(0)).await.unwrap();
     let mut db = stranger(&place.path).await;
     for &state in State::ALL {
@@ -113,7 +113,7 @@ async fn no_post_starts_in_a_final_state() {
 #[tokio::test]
 async fn the_file_has_flockds_application_id() {
     let place = LedgerFolder::new();
-    let _store = place.hold().await.unwrap();
+    let _store = place.open_as_owner().await.unwrap();
     let mut db = stranger(&place.path).await;
     let pragma = async |db: &mut SqliteConnection, name: &str| -> String {
         let select = format!("select cast({name} as text) from pragma_{name}");

@@ -68,7 +68,7 @@ const RULES: &str = "select name || sql from sqlite_schema \
 async fn nothing_is_lost() {
     let place = LedgerFolder::new();
     first(&place).await;
-    let beside = place.beside().await.unwrap_err().to_string();
+    let beside = place.open_as_client().await.unwrap_err().to_string();
     assert!(beside.contains("older flockd") && beside.contains("flockd run"), "{beside}");
     let mut db = stranger(&place.path).await;
     let mut before = Vec::new();
@@ -79,7 +79,7 @@ async fn nothing_is_lost() {
     db.close().await.unwrap();
 
     for _ in 0..2 {
-        let store = place.hold().await.unwrap();
+        let store = place.open_as_owner().await.unwrap();
         let mut db = stranger(&place.path).await;
         for (select, before) in [POSTS, BOTS, WISHES, RULES].into_iter().zip(&before) {
             assert_eq!(dump(&mut db, select).await, *before);
@@ -94,7 +94,7 @@ async fn nothing_is_lost() {
         );
         store.close().await;
     }
-    an_upgraded_ledger_keeps_working(&place.hold().await.unwrap()).await;
+    an_upgraded_ledger_keeps_working(&place.open_as_owner().await.unwrap()).await;
 }
 
 async fn accounts(store: &Sqlite) {

@@ -26,7 +26,7 @@ struct Hands {
     wall: DateTime<Utc>,
     uptime: Duration,
     sleepers: BTreeMap<u64, Duration>,
-    lain_down: u64,
+    sleeps_begun: u64,
     woken: u64,
 }
 
@@ -34,7 +34,7 @@ impl ManualClock {
     /// A clock that shows this time.
     pub(crate) fn showing(wall: DateTime<Utc>) -> Self {
         let uptime = Duration::ZERO;
-        let hands = Hands { wall, uptime, sleepers: BTreeMap::new(), lain_down: 0, woken: 0 };
+        let hands = Hands { wall, uptime, sleepers: BTreeMap::new(), sleeps_begun: 0, woken: 0 };
         Self { hands: Mutex::new(hands), uptime: watch::Sender::new(uptime), stirs: watch::Sender::new(0) }
     }
 
@@ -85,8 +85,8 @@ impl ManualClock {
     }
 
     /// How many sleeps have begun, including those of zero length.
-    pub(crate) fn lain_down(&self) -> u64 {
-        self.hands().lain_down
+    pub(crate) fn sleeps_begun(&self) -> u64 {
+        self.hands().sleeps_begun
     }
 
     /// How many sleeps have ended by themselves.
@@ -117,10 +117,10 @@ struct Asleep<'c> {
 }
 
 impl<'c> Asleep<'c> {
-    fn lie_down(clock: &'c ManualClock, duration: Duration) -> Self {
+    fn begin(clock: &'c ManualClock, duration: Duration) -> Self {
         let mut hands = clock.hands();
-        hands.lain_down += 1;
-        let (bed, until) = (hands.lain_down, hands.uptime + duration);
+        hands.sleeps_begun += 1;
+        let (bed, until) = (hands.sleeps_begun, hands.uptime + duration);
         hands.sleepers.insert(bed, until);
         drop(hands);
         clock.stir();
@@ -146,7 +146,7 @@ impl Clock for ManualClock {
     }
 
     async fn sleep(&self, duration: Duration) {
-        let asleep = Asleep::lie_down(self, duration);
+        let asleep = Asleep::begin(self, duration);
         let mut uptime = self.uptime.subscribe();
         uptime.wait_for(|up| *up >= asleep.until).await.expect("the clock lives as long as it is borrowed");
         self.hands().woken += 1;
@@ -187,5 +187,5 @@ async fn a_sleeper_wakes_when_time_has_passed_and_not_when_the_clock_is_set() {
     clock.advance(seconds(1));
     assert!((&mut sleep).now_or_never().is_some());
     drop(sleep);
-    assert_eq!((clock.sleepers(), clock.lain_down(), clock.woken()), (0, 1, 1));
+    assert_eq!((clock.sleepers(), clock.sleeps_begun(), clock.woken()), (0, 1, 1));
 }

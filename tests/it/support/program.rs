@@ -107,7 +107,7 @@ impl Folder {
     }
 
     /// Waits until a command has submitted a command that is not claimed yet.
-    pub fn wait_for_wish(&self) {
+    pub fn wait_for_command(&self) {
         let ledger = format!("sqlite:{}", self.path("flock.db").display());
         let look = async {
             let ledger = Sqlite::open_as_client(&ledger).await.unwrap().unwrap();
