@@ -90,7 +90,8 @@ impl World {
         self.fixture.net(name).then(next);
     }
 
-    /// Replaces a poem by a few lines of a small set, so that lines return and repeat; sometimes by a broken one.
+    /// Replaces a poem by a few lines of a small set, so that lines return and repeat; sometimes by a broken
+    /// one.
     fn edit(&mut self, name: &'static str) {
         let stock = ["one", "two", "three", "four", "Holy!", "Holy!"];
         let lines = self.rng.random_range(1..6);

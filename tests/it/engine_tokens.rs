@@ -1,4 +1,5 @@
-//! The token manager: when tokens are renewed, by which process, and what happens to the post that waits for them.
+//! The token manager: when tokens are renewed, by which process, and what happens to the post that waits for
+//! them.
 
 use std::time::Duration;
 

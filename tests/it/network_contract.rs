@@ -1,4 +1,5 @@
-//! One story that every network must be able to tell, and the transport faults that every network must survive.
+//! One story that every network must be able to tell, and the transport faults that every network must
+//! survive.
 
 mod foreign_answers;
 mod transport;

@@ -1,5 +1,5 @@
-//! `flockd check` for several networks: lines that don't fit, mentions, accounts that would repeat each other, and bots that
-//! are not marked as bots.
+//! `flockd check` for several networks: lines that don't fit, mentions, accounts that would repeat each
+//! other, and bots that are not marked as bots.
 
 use flockd::flock::NetworkKind;
 use flockd::flock::account::{Account, TextLimits};

@@ -1,5 +1,5 @@
-//! `flockd enroll` as a person meets it: the real program in a terminal, a browser, and the fake X. Unit tests cover all
-//! branches.
+//! `flockd enroll` as a person meets it: the real program in a terminal, a browser, and the fake X. Unit
+//! tests cover all branches.
 
 mod callback;
 mod input;
@@ -162,8 +162,8 @@ impl EnrollFixture {
             .clone()
     }
 
-    /// The ledger, to be closed before its file is read: a process that closes any handle on the file gives up
-    /// SQLite's locks on it (<https://www.sqlite.org/howtocorrupt.html>, section 2.2).
+    /// The ledger, to be closed before its file is read: a process that closes any handle on the file gives
+    /// up SQLite's locks on it (<https://www.sqlite.org/howtocorrupt.html>, section 2.2).
     async fn ledger(&self) -> Option<Arc<Sqlite>> {
         let database = format!("sqlite:{}", self.folder.path("flock.db").display());
         Sqlite::open_as_client(&database).await.unwrap().map(Arc::new)

@@ -1,4 +1,5 @@
-//! Commands in messages can be typed as they are: they name flock.toml where flockd would not find it by itself.
+//! Commands in messages can be typed as they are: they name flock.toml where flockd would not find it by
+//! itself.
 
 use std::process::Command;
 

@@ -1,4 +1,5 @@
-//! A bot on Mastodon from signing in to signing out: the real binary, a terminal, a browser, and fake servers.
+//! A bot on Mastodon from signing in to signing out: the real binary, a terminal, a browser, and fake
+//! servers.
 
 mod enroll;
 mod settle;

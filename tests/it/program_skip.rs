@@ -1,4 +1,5 @@
-//! `skip`, `skip --undo`, `pause` and `resume` beside `next`, `status` and `check`: all agree on the next slot.
+//! `skip`, `skip --undo`, `pause` and `resume` beside `next`, `status` and `check`: all agree on the next
+//! slot.
 
 use flockd::clock::{Clock as _, SystemClock};
 use flockd::store::Store as _;

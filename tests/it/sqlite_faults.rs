@@ -1,4 +1,5 @@
-//! The SQLite ledger as a file: its lease, foreign files, damage, a full disk, and other programs that write to it.
+//! The SQLite ledger as a file: its lease, foreign files, damage, a full disk, and other programs that write
+//! to it.
 //! `store_contract` has what every ledger promises.
 
 mod alias;
@@ -84,8 +85,9 @@ fn child(test: &str, folder: &Path) -> Command {
     command
 }
 
-/// Runs a test on a separate disk of this size, in a child that runs only that test. The disk is mounted where
-/// only the child sees it, in a namespace that ends with the child; a user who is not root may do so too.
+/// Runs a test on a separate disk of this size, in a child that runs only that test. The disk is mounted
+/// where only the child sees it, in a namespace that ends with the child; a user who is not root may do so
+/// too.
 fn on_a_disk_of(size: &str, test: &str) {
     let folder = tempfile::tempdir().unwrap();
     let mount =

@@ -1,5 +1,5 @@
-//! OAuth 1.0a signatures: published vectors against the verifier and the crate that signs for us, and what the verifier must
-//! reject.
+//! OAuth 1.0a signatures: published vectors against the verifier and the crate that signs for us, and what
+//! the verifier must reject.
 
 use reqwest::header::AUTHORIZATION;
 use reqwest_oauth1::{OAuthClientProvider as _, OAuthParameters, Secrets as Signing};

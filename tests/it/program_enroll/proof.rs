@@ -1,4 +1,5 @@
-//! Nothing is stored before it is verified: whose the tokens are, that they can post, and that no other bot has the account.
+//! Nothing is stored before it is verified: whose the tokens are, that they can post, and that no other bot
+//! has the account.
 
 use crate::support::browser;
 use crate::support::fake_x::Behaviour;

@@ -1,4 +1,5 @@
-//! What decides which line comes next: seeds, the texts of earlier rounds, and lines that a person passes over.
+//! What decides which line comes next: seeds, the texts of earlier rounds, and lines that a person passes
+//! over.
 
 use std::collections::HashSet;
 

@@ -1,4 +1,5 @@
-//! Credentials: who may replace what, and who holds their lease. Login links and sessions of the dashboard, too.
+//! Credentials: who may replace what, and who holds their lease. Login links and sessions of the dashboard,
+//! too.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use flockd::flock::NetworkKind;

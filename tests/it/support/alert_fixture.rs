@@ -1,5 +1,5 @@
-//! A running alert monitor or heartbeat without an engine: a folder with poems and a ledger, a clock that only the test
-//! moves, a log of events, and a webhook.
+//! A running alert monitor or heartbeat without an engine: a folder with poems and a ledger, a clock that
+//! only the test moves, a log of events, and a webhook.
 
 use std::fs;
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! Signing bots in with the real program: the flock, the person at terminal and browser, and access to the ledger behind
-//! flockd's back.
+//! Signing bots in with the real program: the flock, the person at terminal and browser, and access to the
+//! ledger behind flockd's back.
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
@@ -190,8 +190,8 @@ impl Folder {
         self.tamper(&format!("{update} x'{sealed}' where bot = '{bot}'")).await;
     }
 
-    /// To be closed before the file is read: a process that closes any handle on it gives up SQLite's locks on it
-    /// (<https://www.sqlite.org/howtocorrupt.html>, section 2.2).
+    /// To be closed before the file is read: a process that closes any handle on it gives up SQLite's locks
+    /// on it (<https://www.sqlite.org/howtocorrupt.html>, section 2.2).
     async fn database(&self) -> SqliteConnection {
         SqliteConnectOptions::new().filename(self.path("flock.db")).connect().await.unwrap()
     }

@@ -1,4 +1,5 @@
-//! Routing: which call a request is, who may make it, and how often (the rate limits, and the headers that state them).
+//! Routing: which call a request is, who may make it, and how often (the rate limits, and the headers that
+//! state them).
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Timelike as _, Utc};
 use serde_json::json;

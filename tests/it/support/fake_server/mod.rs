@@ -65,7 +65,8 @@ impl Request {
     }
 }
 
-/// Which requests of a network are its posts, and which are mere reads: method and path, or the beginning of it.
+/// Which requests of a network are its posts, and which are mere reads: method and path, or the beginning of
+/// it.
 #[derive(Debug, Clone, Copy)]
 pub struct Traits {
     pub posts: &'static str,

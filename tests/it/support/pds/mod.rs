@@ -47,7 +47,8 @@ pub struct Pds {
 }
 
 impl Pds {
-    /// The one that tests share. It has no limits, and is never dropped: it ends when its standard input does.
+    /// The one that tests share. It has no limits, and is never dropped: it ends when its standard input
+    /// does.
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Pds> = OnceLock::new();
         SHARED.get_or_init(|| Self::start(false))

@@ -47,7 +47,8 @@ impl PdsProxy {
     /// One in front of this PDS, on a free port.
     pub async fn before(pds: &Pds) -> Self {
         let (fake_server, tcp) = FakeServer::at_free_port(TRAITS).await;
-        // A request on a connection that the PDS is about to close would be lost, and the test would see a fault of the rig.
+        // A request on a connection that the PDS is about to close would be lost, and the test would see a
+        // fault of the rig.
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(0)
