@@ -125,7 +125,7 @@ async fn a_failing_url_is_logged_once_until_it_works_again() {
     assert_eq!(stops(&fixture), 1);
 }
 
-/// Its last slot is ten years ahead of the clock, so future slots count as used.
+/// Its last slot is ten years ahead of the clock, so no slot fires before then.
 #[tokio::test]
 async fn it_stops_while_a_last_slot_ahead_of_the_clock_keeps_a_bot_silent() {
     let mut fixture = beating().await;

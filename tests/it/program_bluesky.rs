@@ -10,7 +10,7 @@ use crate::support::signing::{feed, poem, posts_of, state_of};
 const EVERY_SECOND: &str = "* * * * * *";
 const LOGIN: &str = "com.atproto.server.createSession";
 const REFRESH: &str = "com.atproto.server.refreshSession";
-/// The profile is also read, to find out whose session it is.
+/// A sign-in also reads the profile, to find out whose session it is.
 const GETS_OF_A_SIGN_IN: usize = 1;
 
 /// The texts of the account, in alphabetical order.
