@@ -298,7 +298,7 @@ mod tests {
             past.sends(at(second));
         }
         assert_eq!(
-            [3_599, 3_600, 5_400, 7_198, 7_199].map(|now| past.sent_last_hour(at(now))),
+            [3_594, 3_595, 5_395, 7_193, 7_194].map(|now| past.sent_last_hour(at(now))),
             [3, 2, 1, 1, 0]
         );
     }

@@ -21,7 +21,7 @@ pub mod post;
 pub(crate) mod samples;
 pub mod schedule;
 pub mod secret;
-mod table;
+pub mod table;
 pub mod text;
 pub mod web;
 

@@ -10,7 +10,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
-use super::table::{self, Row};
+use super::table::{self, Row, TableError};
 use super::text::{forbidden_character, is_comment, resembles_comment, shows_nothing, visible};
 
 super::words! {
@@ -87,14 +87,9 @@ pub enum PoemError {
         /// The code point.
         code: u32,
     },
-    /// A row of a table that can't be posted as it is.
-    #[error("{reason}")]
-    Row {
-        /// Line in the file, from 1.
-        line: usize,
-        /// What is wrong, and what to do.
-        reason: String,
-    },
+    /// A table that can't be posted as it is.
+    #[error(transparent)]
+    Table(#[from] TableError),
 }
 
 impl Split {
@@ -119,7 +114,8 @@ impl PoemError {
     pub fn line(&self) -> usize {
         match self {
             Self::Empty | Self::Other(_) => 1,
-            Self::NotUtf8 { line } | Self::Control { line, .. } | Self::Row { line, .. } => *line,
+            Self::NotUtf8 { line } | Self::Control { line, .. } => *line,
+            Self::Table(error) => error.line,
         }
     }
 }
@@ -298,7 +294,7 @@ fn rows(rows: Vec<Row>) -> Result<Vec<(usize, String)>, PoemError> {
     let count: usize = visible.iter().map(|row| row.weight).sum();
     if count > MOST_ENTRIES {
         let reason = format!("the weights of the table make {count} entries, {MOST_ENTRIES} is the most");
-        return Err(PoemError::Row { line: 1, reason });
+        return Err(TableError { line: 1, reason }.into());
     }
     Ok(visible.into_iter().flat_map(|row| iter::repeat_n((row.number, row.text), row.weight)).collect())
 }

@@ -51,6 +51,7 @@ fn pass(bot: &Bot, entry: String) -> CommandKind {
 /// Compares what was posted with what was previewed.
 #[track_caller]
 fn check(came: &[Post], coming: &[ComingPost]) {
+    assert!(came.len() <= coming.len(), "{} came, and {} were to come", came.len(), coming.len());
     for (post, coming) in came.iter().zip(coming) {
         let came = (post.slot, post.due_at, post.line, post.text.as_deref(), post.sent_at);
         let text = Some(coming.text.as_str());
@@ -166,7 +167,7 @@ async fn the_hourly_limit_is_part_of_a_preview() {
     let fixture = EngineFixture::of([(walt, poem("w", 50))]).await;
     let walt = &fixture.bots[0];
     // Once with room left in the hour, once after many slots were given up in it.
-    for (minutes_before, posts) in [(2, 7), (58, 6)] {
+    for (minutes_before, posts) in [(2, 6), (58, 6)] {
         fixture.pass(minutes(minutes_before)).await;
         let (before, coming) = (posted(&fixture, walt).await.len(), previewed(&fixture, walt).await);
         fixture.pass(minutes(120)).await;
@@ -269,18 +270,53 @@ async fn the_order_survives_a_backup_and_a_new_name() {
     let mut fixture = EngineFixture::of([(shuffled("walt"), poem("w", 40))]).await;
     fixture.pass(minutes(3)).await;
     fixture.back_up().await;
-    let texts =
-        |preview: &Preview| preview.posts.iter().map(|post| post.text.clone()).take(30).collect::<Vec<_>>();
+    let texts = |preview: &Preview| preview.posts.iter().map(|post| post.text.clone()).collect::<Vec<_>>();
     let before = texts(&previewed(&fixture, &fixture.bots[0].clone()).await);
+    fixture.put_back().await;
+    let walt = fixture.bots[0].clone();
+    assert_eq!(texts(&previewed(&fixture, &walt).await), before);
+    // Before the flock is told of the new name, and after.
+    let renamed = Bot { name: "whitman".parse().unwrap(), was: Some(walt.name.clone()), ..walt };
     fixture.stop().await;
-    let renamed = Bot {
-        name: "whitman".parse().unwrap(),
-        was: Some("walt".parse().unwrap()),
-        ..fixture.bots[0].clone()
-    };
     fixture.bots.clear();
     fixture.add(renamed, &poem("w", 40));
+    let whitman = fixture.bots[0].clone();
+    assert_eq!(texts(&previewed(&fixture, &whitman).await), before);
     fixture.start().await;
-    let after = previewed(&fixture, &fixture.bots[0].clone()).await;
-    assert_eq!(texts(&after), before);
+    assert_eq!(texts(&previewed(&fixture, &whitman).await), before);
+}
+
+#[tokio::test]
+async fn a_new_schedule_begins_when_it_is_seen() {
+    let walt = Bot { schedule: in_zone("0 * * * *", "Europe/Lisbon"), ..shuffled("walt") };
+    let mut fixture = EngineFixture::of([(walt, poem("w", 40))]).await;
+    fixture.pass(minutes(70)).await;
+    fixture.stop().await;
+    fixture.clock.advance(minutes(35));
+    // By the slots of the old schedule, the newest would be made up for.
+    fixture.bots[0].schedule = in_zone("*/10 * * * *", "Europe/Lisbon");
+    let walt = fixture.bots[0].clone();
+    let (before, coming) = (posted(&fixture, &walt).await.len(), previewed(&fixture, &walt).await);
+    fixture.start().await;
+    fixture.pass(minutes(60)).await;
+    let came = posted(&fixture, &walt).await.split_off(before);
+    assert_eq!(came.len(), 6);
+    check(&came, &coming.posts);
+}
+
+#[tokio::test]
+async fn a_retried_post_counts_once_for_its_hour() {
+    let schedule = in_zone("*/10 * * * *", "Europe/Lisbon");
+    let fixture =
+        EngineFixture::of([(Bot { max_per_hour: 2, schedule, ..shuffled("walt") }, poem("w", 40))]).await;
+    let walt = &fixture.bots[0];
+    fixture.net("walt").then(crate::support::network::unreachable());
+    fixture.pass(minutes(10)).await;
+    assert_eq!(fixture.last("walt").await.state, State::Planned);
+    let coming = previewed(&fixture, walt).await;
+    fixture.pass(minutes(150)).await;
+    let came = posted(&fixture, walt).await;
+    let came: Vec<_> = came.iter().map(|post| (post.slot, post.text.as_deref())).take(5).collect();
+    let coming = coming.posts.iter().map(|post| (post.slot, Some(&*post.text)));
+    assert_eq!(came, coming.take(5).collect::<Vec<_>>());
 }

@@ -40,6 +40,24 @@ async fn the_hourly_cap_limits_a_schedule_of_every_second_across_restarts() {
     assert_eq!(sent, [20, 20, 20, 40]);
 }
 
+/// A post is sent some milliseconds after its slot, so that an hour later it is not quite an hour old.
+#[tokio::test]
+async fn the_hourly_cap_lets_as_many_slots_through_as_an_hour_has() {
+    let walt = Bot { max_per_hour: 60, ..bot("walt") };
+    let fixture = EngineFixture::of([(walt, poem("w", 99))]).await;
+    for late in [700, 4_000, 0] {
+        // The loop wakes late for a slot, and in time for the next.
+        fixture.clock.advance(std::time::Duration::from_millis(60_000 + late));
+        fixture.at_rest().await;
+        fixture.pass(std::time::Duration::from_millis(30_000 - late)).await;
+        fixture.clock.advance(seconds(30));
+        fixture.at_rest().await;
+    }
+    fixture.pass(minutes(70)).await;
+    assert!(fixture.rows("walt").await.iter().all(|row| row.state == State::Posted));
+    assert_eq!(fixture.net("walt").sent().len(), 76);
+}
+
 #[tokio::test]
 async fn the_hourly_cap_holds_across_clock_jumps() {
     let fixture = EngineFixture::of([(busy(), poem("w", 99))]).await;

@@ -141,6 +141,7 @@ contract! {
         older_imported_posts_precede_existing_ones,
         tokens_are_not_exported,
         a_single_bot_can_be_exported,
+        passed_over_lines_are_exported,
         the_line_order_is_exported_for_a_bot_that_has_not_posted,
     }
     names {

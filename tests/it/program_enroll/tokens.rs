@@ -177,8 +177,8 @@ async fn tokens_in_the_configuration_take_precedence() {
         command
     };
     let mut terminal = Terminal::run(command(&["enroll", "walt"]));
-    browser::open(&place.page(&mut terminal)).await;
-    let ended = place.end(terminal);
+    browser::open(&fixture.page(&mut terminal)).await;
+    let ended = fixture.end(terminal);
     let note = "note: the tokens in flock.toml take precedence: remove them there to use these";
     assert!(ended.code == Some(0) && ended.seen.contains(note), "{ended:?}");
     let kept = fixture.tokens("walt").await;

@@ -7,7 +7,7 @@ use flockd::flock::NetworkKind;
 use flockd::flock::choose::Seed;
 use flockd::flock::poem::TextId;
 use flockd::flock::post::{Cause, Post, State};
-use flockd::store::{Beginning, BotEntry, BotRecord, Draft, Store, StoreError};
+use flockd::store::{Beginning, BotEntry, BotRecord, Draft, ScheduleState, Store, StoreError};
 
 use super::Ledger;
 use crate::ledger::{account, at, bot, by_hand, entry, given_up, id_at, line, of_slot, posted, why};
@@ -70,13 +70,13 @@ pub(super) async fn texts_of_earlier_rounds_survive_a_rename(ledger: Ledger) {
     assert_eq!(before(1).await, texts(&[]));
     assert_eq!(before(3).await, texts(&["one", "two"]));
     ledger.one.remember(&bot("walt"), &account("7")).await.unwrap();
-    assert_eq!(before(2).await, texts(&["one", "elsewhere"]));
+    assert_eq!(before(2).await, texts(&["one", "elsewhere", "elsewhere, later"]));
     assert_eq!(before(9).await, texts(&["one", "two", "three", "elsewhere", "elsewhere, later"]));
 }
 
 pub(super) async fn passing_a_line_over_only_uses_that_line(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
-    let failed = Draft { begins: Beginning::Released(why(Cause::SignIn)), ..given_up("walt", 60) };
+    let failed = Draft { begins: Beginning::Released(why(Cause::Unreachable)), ..given_up("walt", 60) };
     ledger.one.open(&failed).await.unwrap();
     // Also while another post is open.
     ledger.one.open(&of_slot("walt", "open", 1, 120)).await.unwrap();
@@ -90,6 +90,8 @@ pub(super) async fn passing_a_line_over_only_uses_that_line(ledger: Ledger) {
         ledger.other.used(&bot("walt"), 1).await.unwrap(),
         HashSet::from([line("open", 1), line("a line", 1)])
     );
+    let stalled = |states: Vec<ScheduleState>| states[0].stalled;
+    assert!(stalled(ledger.other.schedule_states().await.unwrap()), "it is still in vain");
     assert_eq!(ledger.one.open(&passed_over("a line", 1, 140)).await, Err(StoreError::LineTaken));
     // A person passes over a line, and not a slot or a text.
     for draft in [
@@ -104,7 +106,7 @@ pub(super) async fn passing_a_line_over_only_uses_that_line(ledger: Ledger) {
 pub(super) async fn only_a_passed_over_line_can_be_restored(ledger: Ledger) {
     for &state in State::ALL {
         let post = ledger.post_in(state, of_slot(state.as_str(), "a line", 1, 60)).await;
-        let undone = ledger.other.undo_pass(&post.bot, (1, line("a line", 1)), at(61)).await;
+        let undone = ledger.other.undo_pass(&post.bot, Some((1, line("a line", 1))), id_at(61), at(61)).await;
         assert_eq!(undone, Ok(None), "{state}");
         assert_eq!(ledger.other.post(post.id).await.unwrap(), Some(post), "{state}");
     }
@@ -112,15 +114,33 @@ pub(super) async fn only_a_passed_over_line_can_be_restored(ledger: Ledger) {
     let passed = ledger.one.open(&passed_over("a line", 1, 70)).await.unwrap();
     let walt = bot("walt");
     for other in [(2, line("a line", 1)), (1, line("a line", 2)), (1, line("another", 1))] {
-        assert_eq!(ledger.other.undo_pass(&walt, other, at(71)).await, Ok(None));
+        assert_eq!(ledger.other.undo_pass(&walt, Some(other), id_at(71), at(71)).await, Ok(None));
     }
-    let undone = ledger.other.undo_pass(&walt, (1, line("a line", 1)), at(80)).await.unwrap().unwrap();
+    let undone = ledger
+        .other
+        .undo_pass(&walt, Some((1, line("a line", 1))), id_at(80), at(80))
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!((undone.id, undone.state, undone.settled_at), (passed.id, State::Released, Some(at(80))));
-    assert_eq!(ledger.one.undo_pass(&walt, (1, line("a line", 1)), at(81)).await, Ok(None));
+    assert_eq!(ledger.one.undo_pass(&walt, Some((1, line("a line", 1))), id_at(81), at(81)).await, Ok(None));
     assert_eq!(ledger.other.bot_record(&walt, at(82)).await.unwrap().unwrap().last, None);
+    assert_eq!(ledger.other.passed_over(&walt, 1).await.unwrap(), []);
     // The line is free again: to be posted, or to be passed over once more.
     let again = Draft { id: id_at(90), ..passed_over("a line", 1, 90) };
     ledger.one.open(&again).await.unwrap();
-    ledger.other.undo_pass(&walt, (1, line("a line", 1)), at(91)).await.unwrap().unwrap();
+    ledger.one.open(&passed_over("another", 2, 91)).await.unwrap();
+    let passed = [(2, line("another", 1)), (1, line("a line", 1))];
+    assert_eq!(ledger.other.passed_over(&walt, 1).await.unwrap(), passed);
+    assert_eq!(ledger.other.passed_over(&walt, 2).await.unwrap(), passed[..1]);
+    let command = id_at(92);
+    let undo = async |line| ledger.other.undo_pass(&walt, line, command, at(92)).await.unwrap();
+    let undone = undo(Some(passed[1])).await.unwrap();
+    assert_eq!(undone.id, again.id);
+    // The same command once more, after a crash: what it has undone, and nothing else.
+    for line in [Some(passed[0]), None] {
+        assert_eq!(undo(line).await.as_ref(), Some(&undone));
+    }
+    assert_eq!(ledger.other.passed_over(&walt, 1).await.unwrap(), passed[..1]);
     ledger.one.open(&of_slot("walt", "a line", 1, 120)).await.unwrap();
 }

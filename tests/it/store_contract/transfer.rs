@@ -9,7 +9,7 @@ use flockd::store::transfer::{Arrivals, BadLine, Imported, Record, read};
 use flockd::store::{Beginning, Draft, Store};
 
 use super::Ledger;
-use crate::ledger::{account, at, bot, by_hand, entry, given_up, line, of_slot, planned, posted, why};
+use crate::ledger::{account, at, bot, by_hand, entry, given_up, id_at, line, of_slot, planned, posted, why};
 
 /// Everything that a ledger exports, as lines.
 async fn export(store: &dyn Store, seconds: i64) -> Vec<String> {
@@ -244,6 +244,27 @@ pub(super) async fn a_single_bot_can_be_exported(ledger: Ledger) {
     };
     here.other.export(None, at(5), &mut take).await.unwrap();
     assert_eq!(seen, 1);
+}
+
+pub(super) async fn passed_over_lines_are_exported(ledger: Ledger) {
+    let ledger = ledger.with(&["walt"]).await;
+    for (text, seconds) in [("passed over", 10), ("undone", 20)] {
+        let draft = Draft {
+            line: Some((1, line(text, 1))),
+            begins: Beginning::PassedOver(why(Cause::Person)),
+            ..by_hand("walt", text, seconds)
+        };
+        ledger.one.open(&draft).await.unwrap();
+    }
+    let undone = Some((1, line("undone", 1)));
+    assert!(ledger.one.undo_pass(&bot("walt"), undone, id_at(30), at(30)).await.unwrap().is_some());
+    let lines = export(&*ledger.one, 40).await;
+    let there = another().await;
+    assert_eq!(import(&*there.one, &lines).await.unwrap().posts, 2);
+    let passed = there.one.passed_over(&bot("walt"), 1).await.unwrap();
+    assert_eq!(passed, [(1, line("passed over", 1))]);
+    let again = import(&*there.one, &lines).await.unwrap();
+    assert_eq!((again.posts, again.known), (0, 2));
 }
 
 pub(super) async fn the_line_order_is_exported_for_a_bot_that_has_not_posted(ledger: Ledger) {
