@@ -108,26 +108,25 @@ fn joined(names: &[impl std::fmt::Display]) -> Option<String> {
     (!names.is_empty()).then_some(joined)
 }
 
+/// Logs what a person did about a line or a post.
+fn by_hand(post: &Post, what: &str) {
+    tracing::info!(bot = %post.bot, post = %post.id, "{what}: {}", quoted(post));
+}
+
 fn log_event(event: &Event) {
     match event {
         Event::Posted(post) => posted(post),
         Event::Refused(post) => {
             tracing::error!(bot = %post.bot, post = %post.id, slot = slot(post), "refused: {}", reason(post));
         }
-        Event::PassedOver(post) => {
-            tracing::info!(bot = %post.bot, post = %post.id, "passed over by hand: {}", quoted(post));
-        }
-        Event::PassUndone(post) => {
-            tracing::info!(bot = %post.bot, post = %post.id, "no longer passed over: {}", quoted(post));
-        }
+        Event::PassedOver(post) => by_hand(post, "passed over by hand"),
+        Event::PassUndone(post) => by_hand(post, "no longer passed over"),
         Event::Returned(post) => returned(post),
         Event::Doubted(post) => doubted(post),
         Event::Released(post) => {
             tracing::warn!(bot = %post.bot, post = %post.id, slot = slot(post), "released: {}", reason(post));
         }
-        Event::Deleted(post) => {
-            tracing::info!(bot = %post.bot, post = %post.id, "deleted: {}", quoted(post));
-        }
+        Event::Deleted(post) => by_hand(post, "deleted"),
         Event::ClockWasAhead { bot, reason } => tracing::error!(%bot, "{reason}"),
         Event::NotSignedIn { bot, reason } => tracing::warn!(%bot, "{reason}"),
         Event::RenewedElsewhere { bot } => {

@@ -140,7 +140,7 @@ impl<'p> Walk<'p> {
         };
         match open.filter(|post| !is_given_up(bot, post, now)) {
             Some(post) if post.state == State::Planned => {
-                walk.add(of_planned(post, now), post.sent_at.is_some())
+                walk.add(of_planned(post, now), post.sent_at.is_some());
             }
             // It has been sent, and is taken for posted.
             Some(post) => walk.chooser.follow(post.text.as_deref().unwrap_or_default()),
