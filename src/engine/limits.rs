@@ -294,11 +294,11 @@ mod tests {
     fn an_hour_of_sends_is_remembered_and_no_more() {
         let past = SendHistory::default();
         let at = Duration::from_secs;
-        for second in [0, 1_800, 3_599] {
+        for second in [0, 1_800, 3_594] {
             past.sends(at(second));
         }
         assert_eq!(
-            [3_594, 3_595, 5_395, 7_193, 7_194].map(|now| past.sent_last_hour(at(now))),
+            [3_594, 3_595, 5_395, 7_188, 7_189].map(|now| past.sent_last_hour(at(now))),
             [3, 2, 1, 1, 0]
         );
     }
