@@ -25,14 +25,14 @@ const MAX_POEM: u64 = 16 * 1024 * 1024;
 const TAB: usize = 4;
 
 /// The source lines for diagnostics.
-pub(super) struct Lines<'t> {
+pub(super) struct SourceLines<'t> {
     config: &'t Path,
     excerpts: Excerpts<'t>,
     /// Files that are shown unmasked, with their text once a line was requested.
     poems: HashMap<PathBuf, Option<String>>,
 }
 
-impl<'t> Lines<'t> {
+impl<'t> SourceLines<'t> {
     /// The lines of these diagnostics in `flock.toml` and in the poems of its bots.
     pub(super) fn of(
         complaints: &[Diagnostic],
@@ -68,14 +68,15 @@ fn read(poem: &Path) -> String {
 
 /// The properties of a terminal that affect the layout.
 #[derive(Debug, Clone, Copy)]
-struct Screen {
+struct TerminalLayout {
     width: usize,
     coloured: bool,
 }
 
 /// Diagnostics for standard output.
-pub(super) fn for_output(complaints: &[Diagnostic], mut lines: Lines<'_>) -> Vec<String> {
-    let screen = Screen { width: output::width().map_or(80, usize::from), coloured: output::coloured() };
+pub(super) fn for_output(complaints: &[Diagnostic], mut lines: SourceLines<'_>) -> Vec<String> {
+    let screen =
+        TerminalLayout { width: output::width().map_or(80, usize::from), coloured: output::coloured() };
     complaints.iter().map(|complaint| screen.shown(complaint, lines.excerpt(complaint).as_ref())).collect()
 }
 
@@ -83,8 +84,8 @@ pub(super) fn for_output(complaints: &[Diagnostic], mut lines: Lines<'_>) -> Vec
 pub(super) fn for_errors(complaints: &[Diagnostic]) -> String {
     let Some(first) = complaints.first().filter(|_| stderr().is_terminal()) else { return plain(complaints) };
     let examined = config::examine(&first.file, SystemClock.now());
-    let mut lines = Lines::of(complaints, (&examined.written, &examined.places), None);
-    let screen = Screen { width: output::width().map_or(80, usize::from), coloured: false };
+    let mut lines = SourceLines::of(complaints, (&examined.written, &examined.places), None);
+    let screen = TerminalLayout { width: output::width().map_or(80, usize::from), coloured: false };
     let shown = complaints.iter().map(|complaint| screen.shown(complaint, lines.excerpt(complaint).as_ref()));
     shown.collect::<Vec<_>>().join("\n")
 }
@@ -95,7 +96,7 @@ fn plain(complaints: &[Diagnostic]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-impl Screen {
+impl TerminalLayout {
     fn shown(self, complaint: &Diagnostic, excerpt: Option<&Excerpt>) -> String {
         let severity = complaint.severity;
         match excerpt.zip(complaint.line) {
@@ -170,7 +171,7 @@ fn columns(text: &str) -> usize {
 mod tests {
     use super::*;
 
-    const PLAIN: Screen = Screen { width: 80, coloured: false };
+    const PLAIN: TerminalLayout = TerminalLayout { width: 80, coloured: false };
 
     fn complaint(line: usize) -> Diagnostic {
         let message = "bot walt: `schedule` has four fields".to_owned();
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn no_line_steers_the_terminal() {
-        let colours = Screen { width: 80, coloured: true };
+        let colours = TerminalLayout { width: 80, coloured: true };
         let said = PLAIN.shown(&complaint(1), Some(&excerpt("", "a\u{1b}]0;b\u{7}\u{202e}\u{9b}2J", "")));
         assert!(
             !said.contains(|c: char| c.is_control() && c != '\n') && !said.contains('\u{202e}'),

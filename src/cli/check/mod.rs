@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use comfy_table::Cell;
 use serde::Serialize;
 
-use super::diagnostics::{self, Lines};
+use super::diagnostics::{self, SourceLines};
 use super::forecast::{AppForecast, Apps, Forecast, PostRates, forecast};
 use super::output;
 use super::progress::Working;
@@ -277,7 +277,7 @@ async fn price(
 fn print_complaints(checked: &Checked) -> Result<()> {
     let Checked { flock, report: CheckReport { complaints, .. }, written, places, .. } = checked;
     if stdout().is_terminal() {
-        let lines = Lines::of(complaints, (written, places), flock.as_ref());
+        let lines = SourceLines::of(complaints, (written, places), flock.as_ref());
         diagnostics::for_output(complaints, lines).iter().try_for_each(|shown| output::show(shown))?;
     } else {
         for complaint in complaints {
