@@ -24,6 +24,8 @@ use crate::store::{BotRecord, Command, CommandKind, CommandResult, StoreError};
 /// A command that was not renewed for this long is not executed: its caller has stopped waiting, and a retry
 /// must not become a second post. A waiting caller renews its command every two seconds.
 const STALE: TimeDelta = TimeDelta::seconds(10);
+/// What is said of it.
+const NOT_IN_TIME: &str = "flockd did not get to it in time: try again";
 
 impl Engine {
     /// Executes a command, and also writes the result into the ledger. A result may say why it was not
@@ -66,8 +68,14 @@ async fn change_plan(
     let run = BotRun { engine, bound, record: &record };
     match &command.what {
         CommandKind::UndoSkip { slot, .. } => undo(&run, command.id, *slot).await,
-        CommandKind::Pass { entry, .. } => pass::pass(&run, command.id, entry).await,
-        CommandKind::UndoPass { entry, .. } => pass::undo(&run, command.id, entry).await,
+        CommandKind::Pass { entry, .. } => {
+            let stale = is_stale(engine, command).await?.then_some(NOT_IN_TIME);
+            pass::pass(&run, command.id, entry, stale).await
+        }
+        CommandKind::UndoPass { entry, .. } => {
+            let stale = is_stale(engine, command).await?.then_some(NOT_IN_TIME);
+            pass::undo(&run, command.id, entry, stale).await
+        }
         _ => skip(&run, command.id).await,
     }
 }
@@ -168,9 +176,8 @@ async fn post(
         return Ok(unknown_bot(bot));
     };
     let now = engine.clock.now();
-    // The absolute value, because the clock may have been ahead.
-    if (now - last_renewed(engine, command).await?).abs() > STALE {
-        return Ok(refused("flockd did not get to it in time: try again"));
+    if is_stale(engine, command).await? {
+        return Ok(refused(NOT_IN_TIME));
     }
     let text = match text.map(text_by_hand).transpose() {
         Ok(text) => text,
@@ -211,6 +218,11 @@ fn blocks_lines(record: &BotRecord, bot: &str) -> Option<Message> {
             .remedy(format!("give a text, or type `flockd resume {bot}`"), "write a text, or resume it first")
     };
     record.paused.as_ref().map(paused)
+}
+
+/// Whether the caller no longer waits. The absolute value, because the clock may have been ahead.
+async fn is_stale(engine: &Engine, command: &Command) -> Result<bool, StoreError> {
+    Ok((engine.clock.now() - last_renewed(engine, command).await?).abs() > STALE)
 }
 
 /// When the command was last renewed, which may be after it was read: it may have waited here for its bot.

@@ -14,11 +14,20 @@ use crate::store::{CommandResult, StoreError};
 const QUOTED: usize = 60;
 
 /// Passes over the line whose id a person abbreviated as `typed`.
-pub(super) async fn pass(run: &BotRun<'_>, id: PostId, typed: &str) -> Result<CommandResult, StoreError> {
+/// `stale` is set if the caller no longer waits: by now the bot may be in another round.
+pub(super) async fn pass(
+    run: &BotRun<'_>,
+    id: PostId,
+    typed: &str,
+    stale: Option<&'static str>,
+) -> Result<CommandResult, StoreError> {
     let BotRun { engine, bound, record } = *run;
     if let Some(post) = engine.store.post(id).await? {
         // The process that executed it ended after writing and before answering.
         return Ok(passed(&post));
+    }
+    if let Some(stale) = stale {
+        return Ok(CommandResult::refused(stale));
     }
     let reading = engine.poem_by_hand(&bound.bot, record.account.as_ref()).await;
     let Some(poem) = reading.poem.clone() else {
@@ -39,17 +48,27 @@ pub(super) async fn pass(run: &BotRun<'_>, id: PostId, typed: &str) -> Result<Co
 }
 
 /// Frees a line that is passed over.
-pub(super) async fn undo(run: &BotRun<'_>, id: PostId, typed: &str) -> Result<CommandResult, StoreError> {
+pub(super) async fn undo(
+    run: &BotRun<'_>,
+    id: PostId,
+    typed: &str,
+    stale: Option<&'static str>,
+) -> Result<CommandResult, StoreError> {
     let BotRun { engine, bound, record } = *run;
     let bot = &bound.bot.name;
-    let passed = engine.store.passed_over(bot, record.round).await?;
-    let meant: Vec<_> = passed.into_iter().filter(|(_, line)| line.matches(typed)).collect();
+    // What an earlier execution of this very command has freed is found without its line.
+    let meant = match stale {
+        Some(_) => Vec::new(),
+        None => engine.store.passed_over(bot, record.round).await?,
+    };
+    let meant: Vec<_> = meant.into_iter().filter(|(_, line)| line.matches(typed)).collect();
     if meant.iter().any(|(_, line)| line.text != meant[0].1.text) {
         return Ok(CommandResult::refused(explained(run, NotFound::Several)));
     }
     let Some(post) = engine.store.undo_pass(bot, meant.first().copied(), id, engine.clock.now()).await?
     else {
-        return Ok(CommandResult::refused(format!("{bot} passes over no such line in this round")));
+        let none = format!("{bot} passes over no such line in this round");
+        return Ok(CommandResult::refused(stale.map_or(none, str::to_owned)));
     };
     let text = on_one_line(post.text.as_deref().unwrap_or_default(), QUOTED);
     engine.announced(post);

@@ -247,6 +247,17 @@ async fn passing_over_is_undone_and_reports_mistakes() {
     fixture.restart().await;
     assert!(ask(&fixture, undo(&id(0))).await.done);
     assert_eq!(previewed(&fixture, &walt).await, before);
+    // A command whose caller is gone since long is not executed.
+    fixture.stop().await;
+    let late = [fixture.ask(pass(&walt, id(0))).await, fixture.ask(undo(&id(0))).await];
+    fixture.clock.advance(Duration::from_secs(11));
+    fixture.start().await;
+    for command in late {
+        assert!(!fixture.answer(command).await.done);
+    }
+    assert!(posted(&fixture, &walt).await.len() == 1, "{:?}", posted(&fixture, &walt).await);
+    assert_eq!(previewed(&fixture, &walt).await, before);
+
     // Only one copy of a refrain is passed over at a time.
     let holy = before.posts[1].line.unwrap().1.brief();
     for copies in [1, 0] {
@@ -319,4 +330,25 @@ async fn a_retried_post_counts_once_for_its_hour() {
     let came: Vec<_> = came.iter().map(|post| (post.slot, post.text.as_deref())).take(5).collect();
     let coming = coming.posts.iter().map(|post| (post.slot, Some(&*post.text)));
     assert_eq!(came, coming.take(5).collect::<Vec<_>>());
+}
+
+/// An id that several lines may be meant by is refused, for passing over as for undoing it.
+#[tokio::test]
+async fn an_ambiguous_entry_is_refused() {
+    let fixture = EngineFixture::of([(Bot { at_end: AtEnd::Stop, ..shuffled("walt") }, poem("w", 40))]).await;
+    let walt = &fixture.bots[0];
+    let ids: Vec<String> =
+        previewed(&fixture, walt).await.posts.iter().map(|post| post.line.unwrap().1.to_string()).collect();
+    let alike = |one: &String| ids.iter().find(|other| *other != one && other[..1] == one[..1]);
+    // Forty ids share sixteen first digits.
+    let (one, other) = ids.iter().find_map(|one| Some((one, alike(one)?))).unwrap();
+    let digit = one[..1].to_owned();
+    let undo = |entry: &str| CommandKind::UndoPass { bot: "walt".to_owned(), entry: entry.to_owned() };
+    assert!(!ask(&fixture, pass(walt, digit.clone())).await.done);
+    for entry in [one, other] {
+        assert!(ask(&fixture, pass(walt, entry.clone())).await.done);
+    }
+    assert!(!ask(&fixture, undo(&digit)).await.done);
+    assert!(ask(&fixture, undo(one)).await.done);
+    assert!(ask(&fixture, undo(&digit)).await.done, "only one is left");
 }
