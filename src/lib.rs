@@ -7,6 +7,7 @@
 //! - [`flock`] is the domain: poems, choosing, schedules, the states of a post. No I/O, no async, no clock.
 //! - [`clock`] is the only reader of wall time.
 //! - [`files`] reads files that others own: regular ones, within a deadline.
+//! - [`media`] makes pictures into those that a network takes, without their metadata. Bytes in, bytes out.
 //! - [`config`] turns `flock.toml` into a [`flock::Flock`], or into all diagnostics at once.
 //! - [`sources`] keeps the poems and notices edits.
 //! - [`net`] posts to the networks behind one small trait.
@@ -33,6 +34,7 @@ pub mod flock;
 pub mod forecast;
 pub mod health;
 mod listener;
+pub mod media;
 pub mod net;
 pub mod sources;
 pub mod store;

@@ -2,8 +2,8 @@
 //!
 //! Nothing here does I/O, waits, reads the time or generates random numbers; all of that is passed in. [`poem`] defines
 //! poems, [`choose`] chooses the next line and [`schedule`] its time, [`post`] defines the states of a post, [`event`]
-//! what others learn of it, [`account`] a bot's identity on its network, [`budget`] spending limits, [`message`]
-//! messages for people, and [`changes`] the differences between two versions of a flock.
+//! what others learn of it, [`account`] a bot's identity on its network, [`budget`] spending limits, [`media`]
+//! the kinds of pictures, [`message`] messages for people, and [`changes`] the differences between two versions of a flock.
 
 pub mod account;
 pub mod budget;
@@ -13,6 +13,7 @@ pub mod due;
 pub mod event;
 pub mod hint;
 pub mod log;
+pub mod media;
 pub mod message;
 pub mod network;
 pub mod poem;

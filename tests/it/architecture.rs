@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("clock", &["flock"]),
     ("listener", &[]),
     ("files", &[]),
+    ("media", &["flock"]),
     ("config", &["files", "flock"]),
     ("sources", &["files", "flock", "clock"]),
     ("net", &["files", "flock", "clock"]),
