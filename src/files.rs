@@ -8,6 +8,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::fs::{File, Metadata};
 use std::io::{self, Read as _};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -15,7 +16,8 @@ use std::sync::mpsc;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::io::Errno;
 
 /// Deadline for the file system's answer; a disk that has to spin up takes some seconds.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -23,6 +25,10 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const SHORTEST: Duration = Duration::from_millis(200);
 /// When this many files hang, files in the same folder as a hanging one are not tried.
 const MOST_HANGING: usize = 128;
+/// How often a name is resolved again because its folders are being moved.
+const MOST_RACES: usize = 16;
+/// Opening never blocks, and never makes a terminal the process's own.
+const SAFELY: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 /// Stack size of a file thread. Parsing runs elsewhere.
 const STACK: usize = 256 * 1024;
 
@@ -101,7 +107,7 @@ impl From<io::Error> for ReadError {
         match error.kind() {
             io::ErrorKind::NotFound => Self::Missing,
             // The system's error for opening a socket.
-            _ if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
+            _ if error.raw_os_error() == Some(Errno::NXIO.raw_os_error()) => {
                 Self::NotAFile("a socket or a pipe")
             }
             kind => Self::Refused(kind, error.to_string()),
@@ -135,7 +141,15 @@ pub async fn read_async(path: &Path, most: u64) -> Result<FileContents, ReadErro
 ///
 /// Like [`read`].
 pub fn read_now(path: &Path, most: u64) -> Result<FileContents, ReadError> {
-    let (file, metadata) = open_regular(path)?;
+    read_open(open_regular(path)?, most)
+}
+
+/// Reads an open file of at most `most` bytes, without a deadline.
+///
+/// # Errors
+///
+/// If it is too large, or the system refuses.
+pub fn read_open((file, metadata): (File, Metadata), most: u64) -> Result<FileContents, ReadError> {
     if metadata.len() > most {
         return Err(ReadError::TooLarge(metadata.len()));
     }
@@ -156,8 +170,44 @@ pub fn read_now(path: &Path, most: u64) -> Result<FileContents, ReadError> {
 ///
 /// If there is no such file, it is not a regular file, or the system refuses.
 pub fn open_regular(path: &Path) -> Result<(File, Metadata), ReadError> {
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from)?);
+    only_regular(rustix::fs::open(path, SAFELY, Mode::empty()).map_err(io::Error::from)?)
+}
+
+/// Like [`open_regular`], for a file in a folder or below it: `name` never leads out of the folder, also not through a
+/// symbolic link.
+///
+/// # Errors
+///
+/// Like [`open_regular`]; [`io::ErrorKind::CrossesDevices`] if the name leads out of the folder.
+pub fn open_beneath(folder: &Path, name: &str) -> Result<(File, Metadata), ReadError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = rustix::fs::open(folder, flags, Mode::empty()).map_err(io::Error::from)?;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    for _ in 0..MOST_RACES {
+        match rustix::fs::openat2(&opened, name, SAFELY, Mode::empty(), resolve) {
+            // A folder on the way was renamed at this moment.
+            Err(Errno::AGAIN) => {}
+            // A kernel before 5.6, or a sandbox that does not know the call.
+            Err(Errno::NOSYS | Errno::PERM) => return open_within(folder, name),
+            opened => return only_regular(opened.map_err(io::Error::from)?),
+        }
+    }
+    Err(io::Error::from(Errno::AGAIN).into())
+}
+
+/// What [`open_beneath`] does, where the system does not offer it: the path of the file that was opened is looked at.
+fn open_within(folder: &Path, name: &str) -> Result<(File, Metadata), ReadError> {
+    let (file, metadata) = open_regular(&folder.join(name))?;
+    let opened = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    if opened.starts_with(folder.canonicalize()?) {
+        Ok((file, metadata))
+    } else {
+        Err(io::Error::from(Errno::XDEV).into())
+    }
+}
+
+fn only_regular(file: OwnedFd) -> Result<(File, Metadata), ReadError> {
+    let file = File::from(file);
     // Metadata of the open file, because the path may refer to another one by now.
     let metadata = file.metadata()?;
     if metadata.is_file() { Ok((file, metadata)) } else { Err(ReadError::NotAFile(kind_of(&metadata))) }
@@ -371,6 +421,26 @@ mod tests {
         fs::write(path("file"), "four").unwrap();
         assert_eq!(read(&path("file"), 4).unwrap().bytes, b"four");
         assert_eq!(read(&path("file"), 3).unwrap_err(), ReadError::TooLarge(4));
+    }
+
+    #[test]
+    fn a_file_beneath_a_folder_is_told_from_others_in_both_ways() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        fs::create_dir(&inner).unwrap();
+        fs::write(inner.join("file"), "inside").unwrap();
+        fs::write(folder.path().join("file"), "outside").unwrap();
+        std::os::unix::fs::symlink("../file", inner.join("link")).unwrap();
+        std::os::unix::fs::symlink("file", inner.join("within")).unwrap();
+        for open in [open_beneath, open_within] {
+            for name in ["file", "within"] {
+                assert_eq!(read_open(open(&inner, name).unwrap(), 10).unwrap().bytes, b"inside");
+            }
+            for name in ["../file", "link"] {
+                let refused = open(&inner, name).unwrap_err();
+                assert!(matches!(refused, ReadError::Refused(io::ErrorKind::CrossesDevices, _)), "{name}");
+            }
+        }
     }
 
     #[test]

@@ -86,6 +86,11 @@ impl Alert {
     /// The alert for an event of a bot that keeps posting; `None` if the event needs no report.
     pub(super) fn of_event(bot: &Bot, event: &Event, now: DateTime<Utc>) -> Option<Self> {
         let (cause, headline, message) = match event {
+            Event::Released(post) | Event::Refused(post) if let Some(cause) = broken_thread(post) => (
+                cause.as_str(),
+                "left a thread unfinished",
+                format!("part {}: {}", post.part + 1, reason(post)),
+            ),
             Event::Released(post) => (given_up(post)?.as_str(), "gave up a slot", reason(post)),
             Event::Posted(post) if is_assumed(post) => {
                 (ASSUMED, "counts a post as posted although it may not have arrived", reason(post))
@@ -233,6 +238,11 @@ fn suspending(record: &BotRecord) -> Option<Cause> {
 /// Why a slot was given up, if a person should know about it although the bot keeps posting.
 pub(super) fn given_up(post: &Post) -> Option<Cause> {
     post.cause.filter(|cause| matches!(cause, Cause::Flood | Cause::Budget))
+}
+
+/// Why a thread broke off at this post, if it did and no person decided that.
+pub(super) fn broken_thread(post: &Post) -> Option<Cause> {
+    post.cause.filter(|cause| post.head.is_some() && *cause != Cause::Person)
 }
 
 /// Whether the post counts as posted although its arrival was never confirmed.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 
-use super::alert::{given_up, is_assumed};
+use super::alert::{broken_thread, given_up, is_assumed};
 use crate::clock::Clock;
 use crate::flock::event::{Event, Listener};
 use crate::flock::post::Cause;
@@ -74,6 +74,7 @@ fn matters(event: &Event) -> bool {
     match event {
         Event::Posted(post) => is_assumed(post),
         Event::Returned(post) => post.cause.is_some_and(Cause::suspends),
+        Event::Released(post) | Event::Refused(post) if broken_thread(post).is_some() => true,
         Event::Released(post) => given_up(post).is_some() || post.cause.is_some_and(Cause::suspends),
         Event::Doubted(_)
         | Event::Looked(_)

@@ -59,8 +59,8 @@ impl<'a> ComingRow<'a> {
             bot: bot.name.as_str(),
             slot: post.slot.map(instant),
             due_at: instant(post.due_at),
-            entry: post.line.map(|(_, line)| line.to_string()),
-            round: post.line.map(|(round, _)| round),
+            entry: post.entry.map(|(_, line)| line.to_string()),
+            round: post.entry.map(|(round, _)| round),
             text: &post.text,
             parts: [PartRow { text: &post.text, media: [] }],
         }
@@ -178,7 +178,7 @@ fn print(bot: &Bot, preview: &Preview, which: &PreviewArgs, now: DateTime<Utc>, 
     }
     let mut table = output::table(&["when", "", "entry", "text"]);
     for post in &preview.posts {
-        let entry = post.line.map(|(_, line)| line.brief()).unwrap_or_default();
+        let entry = post.entry.map(|(_, line)| line.brief()).unwrap_or_default();
         let (when, distance) = (output::brief(post.due_at, now, zone), output::distance(post.due_at, now));
         let cells = [when, distance, entry, on_one_line(&post.text, LONGEST_TEXT)];
         output::one_line(&mut table, cells.map(Cell::new));
@@ -191,7 +191,7 @@ fn print(bot: &Bot, preview: &Preview, which: &PreviewArgs, now: DateTime<Utc>, 
 
 /// One post with its whole text, and a blank line after it.
 fn print_whole(post: &ComingPost, zone: &Zone) -> Result<()> {
-    let entry = post.line.map_or_else(|| "by hand".to_owned(), |(_, line)| line.brief());
+    let entry = post.entry.map_or_else(|| "by hand".to_owned(), |(_, line)| line.brief());
     output::show(&format!("{}  {entry}", output::local(post.due_at, zone)))?;
     output::show(&format!("    {}\n", post.text.replace('\n', "\n    ")))
 }

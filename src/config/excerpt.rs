@@ -35,7 +35,7 @@ pub struct Excerpt {
 
 /// A key in the text.
 #[derive(Debug, Clone)]
-struct Entry {
+struct Quoted {
     start: usize,
     end: usize,
     /// The names of the tables that contain it, joined with dots.
@@ -60,7 +60,7 @@ pub struct Excerpts<'t> {
     lines: LineIndex,
     places: &'t SourceSpans,
     /// The keys on the requested lines; `None` if the text is not valid TOML.
-    entries: Option<HashMap<usize, Vec<Entry>>>,
+    entries: Option<HashMap<usize, Vec<Quoted>>>,
 }
 
 impl<'t> Excerpts<'t> {
@@ -93,7 +93,7 @@ impl<'t> Excerpts<'t> {
     }
 
     /// A line of valid TOML, with these keys.
-    fn parsed(&self, line: usize, entries: &[Entry]) -> Option<Excerpt> {
+    fn parsed(&self, line: usize, entries: &[Quoted]) -> Option<Excerpt> {
         let start = self.lines.start_of(line)?;
         let begin = self.after_blanks(start);
         match self.text[begin..].strip_prefix('[') {
@@ -103,7 +103,7 @@ impl<'t> Excerpts<'t> {
     }
 
     /// `[bots.walt]`; `inner` is the offset of its name.
-    fn header(&self, inner: usize, entries: &[Entry]) -> Option<Excerpt> {
+    fn header(&self, inner: usize, entries: &[Quoted]) -> Option<Excerpt> {
         let entry = entries.iter().filter(|entry| entry.start >= inner).max_by_key(|entry| entry.start)?;
         let name = joined(&entry.table, &entry.name);
         let written: String = self.text.get(inner..entry.end)?.split_whitespace().collect();
@@ -112,7 +112,7 @@ impl<'t> Excerpts<'t> {
     }
 
     /// `key = value`, whose line starts at `start` and its key at `begin`.
-    fn statement(&self, start: usize, begin: usize, entries: &[Entry]) -> Option<Excerpt> {
+    fn statement(&self, start: usize, begin: usize, entries: &[Quoted]) -> Option<Excerpt> {
         let mut entry = entries.iter().find(|entry| entry.start == begin)?;
         let mut next = self.after_blanks(entry.end);
         while self.text[next..].starts_with('.') {
@@ -136,7 +136,7 @@ impl<'t> Excerpts<'t> {
     }
 
     /// The value at `value`, if it is on one line and can't be a secret. Any URL may contain a password.
-    fn plain_value(&self, entry: &Entry, value: usize) -> Option<&'t str> {
+    fn plain_value(&self, entry: &Quoted, value: usize) -> Option<&'t str> {
         let Value::Scalar(start, end) = entry.value else { return None };
         let text = self.text.get(start..end).filter(|text| start == value && !text.contains('\n'))?;
         (self.places.keys().is_plain(&entry.table, &entry.name) && !may_be_url(text)).then_some(text)
@@ -179,7 +179,7 @@ impl Excerpt {
 }
 
 /// All keys of a table and of its nested tables.
-fn collect(table: &DeTable<'_>, path: &str, add: &mut impl FnMut(Entry)) {
+fn collect(table: &DeTable<'_>, path: &str, add: &mut impl FnMut(Quoted)) {
     for (key, value) in table {
         let name: &str = key.get_ref();
         let span = value.span();
@@ -189,7 +189,7 @@ fn collect(table: &DeTable<'_>, path: &str, add: &mut impl FnMut(Entry)) {
             _ => Value::Scalar(span.start, span.end),
         };
         let (start, end) = (key.span().start, key.span().end);
-        add(Entry { start, end, table: path.to_owned(), name: name.to_owned(), value: kind });
+        add(Quoted { start, end, table: path.to_owned(), name: name.to_owned(), value: kind });
         let inner = joined(path, name);
         match value.get_ref() {
             DeValue::Table(table) => collect(table, &inner, add),

@@ -154,7 +154,7 @@ fn log_event(event: &Event) {
         Event::Called { bot, network, call, took, room, .. } => {
             tracing::debug!(%bot, %network, call = call.as_str(), ?took, room, "the network was called");
         }
-        Event::PoemRead { .. } | Event::PoemBroken { .. } => log_poem(event),
+        Event::PoemRead { .. } | Event::PoemBroken { .. } | Event::PictureBroken { .. } => log_poem(event),
         Event::Reloaded(changes) => log_reload(changes),
         Event::NotReloaded { complaints } => {
             let complaints = complaints.join("; ");
@@ -215,6 +215,9 @@ fn log_poem(event: &Event) {
             let place = line.map_or_else(String::new, |line| format!(":{line}"));
             let meanwhile = if *kept { "the last good version is kept" } else { "its bots can't post" };
             tracing::error!("{}{place}: {problem}; {meanwhile}", poem.display());
+        }
+        Event::PictureBroken { bot, poem, problem } => {
+            tracing::error!(%bot, poem = %poem.display(), "an entry is passed over, because of its picture {problem}");
         }
         _ => {}
     }

@@ -15,19 +15,24 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::tokens;
-use super::tokens::NotReady;
-use super::tokens::{Intent, LiveSession};
-use super::{BotRun, outcome, poems};
-use crate::flock::BotName;
+use super::tokens::{self, Intent, LiveSession, NotReady};
+use super::uploads::{self, PictureTrouble};
+use super::{BotRun, outcome, poems, thread};
 use crate::flock::account::Account;
 use crate::flock::choose::{Choice, Chooser};
+use crate::flock::content::Content;
+use crate::flock::due;
 use crate::flock::event::Call;
-use crate::flock::poem::{Line, LineId};
+use crate::flock::media::Upload;
+use crate::flock::poem::{Entry, EntryId, Poem};
 use crate::flock::post::{Cause, Move, Post, PostId, Why};
-use crate::net::{self, Outcome, Rejection};
+use crate::flock::{Bot, BotName, NetworkKind};
+use crate::net::{self, Attached, Outcome, Picture, Rejection, ReplyTo};
 use crate::store::{Beginning, Draft, StoreError};
+use thread::posts;
 
+/// How many entries a slot passes over because their pictures can't be posted, before it is given up.
+const BROKEN_MAX: usize = 20;
 /// How often a poem that is being written is read again while a slot waits for it.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -42,8 +47,8 @@ pub(super) struct Occasion {
     pub due_at: DateTime<Utc>,
     /// Slots passed over with this one.
     pub missed: u32,
-    /// The text, if a person gave one.
-    pub text: Option<String>,
+    /// What to post, if a person gave it.
+    pub content: Option<Content>,
 }
 
 /// The result of an attempt.
@@ -71,6 +76,12 @@ enum Blocked {
     /// This post will not be sent: it is released.
     #[error("{}", .0.reason)]
     GivenUp(Why),
+    /// Its pictures have to be uploaded first, so it is planned.
+    #[error("its pictures are not uploaded yet")]
+    HasPictures,
+    /// The network rejects one of its pictures: its entry is used up.
+    #[error("{}", .0.reason)]
+    Refused(Why),
     /// The network, a limit, a budget or the sign-in prevents it, perhaps only for a while: the post is planned for
     /// later, or released if that would be too late.
     #[error(transparent)]
@@ -89,18 +100,61 @@ impl From<NotReady> for Blocked {
     }
 }
 
-/// What is to be posted, and which line it uses up.
+impl From<PictureTrouble> for Blocked {
+    fn from(trouble: PictureTrouble) -> Self {
+        match trouble {
+            PictureTrouble::Refused(why) => Self::Refused(why),
+            PictureTrouble::Changed(why) => Self::GivenUp(why),
+        }
+    }
+}
+
+/// What is to be posted, and which entry it uses up.
 struct PostContent {
     text: String,
-    line: Option<(u32, LineId)>,
+    /// All of it, if it is more than the text.
+    content: Option<Content>,
+    entry: Option<(u32, EntryId)>,
+    /// The pictures of this post, ready to be uploaded.
+    pictures: Vec<Picture>,
+}
+
+impl PostContent {
+    const fn of(text: String, content: Option<Content>, entry: Option<(u32, EntryId)>) -> Self {
+        Self { text, content, entry, pictures: Vec::new() }
+    }
+
+    /// The same with its pictures read.
+    ///
+    /// # Errors
+    /// Which picture can't be posted, and why.
+    async fn with_pictures(mut self, run: &BotRun<'_>, account: Option<&Account>) -> Result<Self, Why> {
+        let is_illustrated = |content: &Content| content.media().next().is_some();
+        match self.content.take() {
+            Some(content) if is_illustrated(&content) => {
+                let (content, pictures) = uploads::load(run, account, content).await?;
+                Ok(Self { content: Some(content), pictures, ..self })
+            }
+            // A text given by hand is only a text.
+            content => {
+                Ok(Self { content: content.filter(|it| self.entry.is_some() || !it.is_plain()), ..self })
+            }
+        }
+    }
+
+    /// The text of this post: that of the first part.
+    fn own_text(&self) -> &str {
+        let first = self.content.as_ref().and_then(|content| content.parts.first());
+        first.map_or(&self.text, |part| &part.text)
+    }
 }
 
 /// The post that an attempt is about.
 enum Subject<'a> {
     /// A post that the ledger does not have yet; it has content once that is chosen.
     New(&'a Occasion, Option<PostContent>),
-    /// A planned post.
-    Planned(&'a Post),
+    /// A planned post, and its pictures if they were just read.
+    Planned(&'a Post, Vec<Picture>),
 }
 
 /// What the ledger must be told when a post is sent.
@@ -108,6 +162,8 @@ struct Prepared {
     ready: LiveSession,
     /// Everything that is sent, if that is more than the text and was not fixed before.
     record: Option<String>,
+    uploads: Vec<Upload>,
+    reply_to: Option<ReplyTo>,
 }
 
 /// Posts one line, or the given text.
@@ -124,14 +180,28 @@ pub(super) async fn attempt_new(run: &BotRun<'_>, occasion: &Occasion) -> Result
 
 /// Makes another attempt to send a planned post.
 pub(super) async fn attempt_planned(run: &BotRun<'_>, post: &Post) -> Result<Attempted, StoreError> {
-    attempt(run, &mut Subject::Planned(post)).await
+    attempt(run, &mut Subject::Planned(post, Vec::new())).await
 }
 
 async fn attempt(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<Attempted, StoreError> {
     match begin(run, subject).await {
-        Ok((post, ready)) => Ok(Attempted::Post(Box::new(send(run, post, ready).await))),
+        Ok((post, prepared)) => Ok(Attempted::Post(Box::new(send(run, post, prepared).await))),
+        Err(Blocked::HasPictures) => attempt_with_pictures(run, subject).await,
         Err(blocked) => judge(run, subject, blocked).await,
     }
+}
+
+/// Plans a post whose pictures have to be uploaded before it is sent, and makes its first attempt. Uploads belong to a post
+/// in the ledger, so that a crash loses none of them.
+async fn attempt_with_pictures(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<Attempted, StoreError> {
+    let (post, pictures) = match subject {
+        Subject::New(occasion, content) => {
+            let pictures = content.as_mut().map(|content| std::mem::take(&mut content.pictures));
+            (open(run, occasion, content.as_ref(), Beginning::Ready).await?, pictures.unwrap_or_default())
+        }
+        Subject::Planned(post, pictures) => ((*post).clone(), std::mem::take(pictures)),
+    };
+    Box::pin(attempt(run, &mut Subject::Planned(&post, pictures))).await
 }
 
 /// What happens to a post that is not sent now.
@@ -141,19 +211,21 @@ async fn judge(run: &BotRun<'_>, subject: &Subject<'_>, blocked: Blocked) -> Res
         Blocked::Exhausted => return Ok(Attempted::Exhausted),
         Blocked::Store(error) => return Err(error),
         Blocked::GivenUp(why) => subject.give_up(run, why).await?,
+        Blocked::Refused(why) => subject.refuse(run, why).await?,
         Blocked::Rejection(rejection) => subject.rejected(run, &rejection).await?,
+        Blocked::HasPictures => unreachable!("a post with pictures is planned first"),
     };
     Ok(Attempted::Post(Box::new(run.engine.announced(post))))
 }
 
 /// Everything up to the intent, which is durable when this returns.
-async fn begin(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<(Post, LiveSession), Blocked> {
-    let Prepared { ready, record } = match subject {
+async fn begin(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<(Post, Prepared), Blocked> {
+    let prepared = match subject {
         Subject::New(occasion, content) => prepare_new(run, occasion, content).await?,
-        Subject::Planned(post) => prepare_planned(run, post).await?,
+        Subject::Planned(post, pictures) => prepare_planned(run, post, pictures).await?,
     };
-    let post = intend(run, subject, record).await?;
-    Ok((post, ready))
+    let post = intend(run, subject, prepared.record.clone()).await?;
+    Ok((post, prepared))
 }
 
 /// Writes the intent. Getting ready may have taken a while, so whatever may keep the bot from sending is checked again.
@@ -161,7 +233,7 @@ async fn begin(run: &BotRun<'_>, subject: &mut Subject<'_>) -> Result<(Post, Liv
 async fn intend(run: &BotRun<'_>, subject: &Subject<'_>, record: Option<String>) -> Result<Post, Blocked> {
     let engine = run.engine;
     let _budget_lock = engine.limits.budget_lock(&run.bound.bot).await;
-    barred(run, subject.text()).await?;
+    barred(run, subject.price(run)).await?;
     if let Some(why) = subject.too_late(run) {
         return Err(Blocked::GivenUp(why));
     }
@@ -170,14 +242,14 @@ async fn intend(run: &BotRun<'_>, subject: &Subject<'_>, record: Option<String>)
             let draft = draft(run, occasion, content.as_ref(), Beginning::Sending);
             engine.store.open(&Draft { record, ..draft }).await?
         }
-        Subject::Planned(post) => {
+        Subject::Planned(post, _) => {
             engine.store.advance(post.id, &Move::Send { record }, engine.clock.now()).await?
         }
     })
 }
 
-async fn barred(run: &BotRun<'_>, text: &str) -> Result<(), Blocked> {
-    match run.engine.limited(run.bound, text).await? {
+async fn barred(run: &BotRun<'_>, price: u32) -> Result<(), Blocked> {
+    match run.engine.limited(run.bound, price).await? {
         Some(rejection) => Err(rejection.into()),
         None => Ok(()),
     }
@@ -194,7 +266,7 @@ async fn prepare_new(
     chosen: &mut Option<PostContent>,
 ) -> Result<Prepared, Blocked> {
     let (engine, bot) = (run.engine, &run.bound.bot);
-    if let Some(why) = engine.hourly_cap(run.bound, run.record) {
+    if let Some(why) = engine.hourly_cap(run.bound, run.record, 1) {
         return Err(Blocked::GivenUp(why));
     }
     // A post by hand ignores the pace.
@@ -207,61 +279,118 @@ async fn prepare_new(
         let content = chosen.insert(choose(run, account.as_ref(), occasion).await?);
         // From here on a failure has a post to be recorded in.
         tracing::Span::current().record("post", tracing::field::display(occasion.id));
+        // A thread is begun only if all of it can be posted.
+        if let Some(why) =
+            engine.hourly_cap(run.bound, run.record, posts(bot.network, content.content.as_ref()))
+        {
+            return Err(Blocked::GivenUp(why));
+        }
         // Only once there is something to post: an unnecessary renewal is a risk without a benefit.
-        barred(run, &content.text).await?;
-        let (id, text, planned_at) = (occasion.id, &*content.text, engine.clock.now());
-        let intent = Intent { id, text, planned_at };
-        let (ready, record) = tokens::ready_to_send(run, account.as_ref(), &intent).await?;
+        barred(run, price_of(bot.network, content)).await?;
+        let (id, text, planned_at) = (occasion.id, content.own_text(), engine.clock.now());
+        let attached = Attached { content: content.content.as_ref(), ..Attached::default() };
+        let intent = Intent { id, text, planned_at, attached };
+        let (ready, record) = match content.pictures.is_empty() {
+            true => tokens::ready_to_send(run, account.as_ref(), &intent).await?,
+            false => (tokens::ready_to_post(run, account.as_ref()).await?, None),
+        };
         let learnt =
             ready.session.account.as_ref().filter(|learnt| account.as_ref() != Some(learnt)).cloned();
         if let Some(learnt) = learnt {
             // The server may accept less than was known when the line was chosen.
-            let fits = content.line.is_none() || net::validate(bot, Some(&learnt), &content.text).is_ok();
+            let fits = content.entry.is_none() || content.fits(bot, Some(&learnt));
             account = Some(learnt);
             // And the account may have posted the line under another name.
-            if !fits || is_said(run, &bot.name, content.line).await? {
+            if !fits || is_said(run, &bot.name, content.entry).await? {
                 continue;
             }
         }
-        return Ok(Prepared { ready, record });
+        if !content.pictures.is_empty() {
+            return Err(Blocked::HasPictures);
+        }
+        return Ok(Prepared { ready, record, uploads: Vec::new(), reply_to: None });
     }
 }
 
-/// Gets the bot ready for a planned post. An earlier attempt may have fixed what is sent.
-async fn prepare_planned(run: &BotRun<'_>, post: &Post) -> Result<Prepared, Blocked> {
-    let (text, known) = (post.text.as_deref(), run.record.account.as_ref());
-    barred(run, text.unwrap_or_default()).await?;
-    its_turn(run)?;
-    let (ready, record) = match (&post.record, text) {
-        (None, Some(text)) => {
-            let intent = Intent { id: post.id, text, planned_at: post.planned_at };
-            tokens::ready_to_send(run, known, &intent).await?
-        }
-        _ => (tokens::ready_to_post(run, known).await?, None),
-    };
+/// Gets the bot ready for a planned post, and uploads its pictures. An earlier attempt may have fixed what is sent.
+async fn prepare_planned(
+    run: &BotRun<'_>,
+    post: &Post,
+    pictures: &mut Vec<Picture>,
+) -> Result<Prepared, Blocked> {
+    let known = run.record.account.as_ref();
+    barred(run, price(post)).await?;
+    // A post by hand ignores the pace.
+    if !post.is_by_hand() {
+        its_turn(run)?;
+    }
+    let reply_to = thread::reply_to(run, post).await?.map_err(Blocked::GivenUp)?;
     // The account may not have been known until now.
-    if is_said(run, &post.bot, post.line).await? {
+    if is_said(run, &post.bot, post.entry).await? {
         let reason = "the account has posted this line under another bot's name";
         return Err(Blocked::GivenUp(Why::new(Cause::Duplicate, reason)));
     }
-    Ok(Prepared { ready, record })
+    let pictures = std::mem::take(pictures);
+    let (reply_to, pictures) = (&reply_to, &pictures);
+    let made = tokens::as_sole_owner(run, known, |ready| async move {
+        let uploads = match uploads::ensure(run, post, &ready.session, pictures).await? {
+            Ok(uploads) => uploads,
+            Err(trouble) => return Ok(Err(trouble)),
+        };
+        let attached =
+            Attached { content: post.content.as_ref(), uploads: &uploads, reply_to: reply_to.as_ref() };
+        let record = match post.own_text().filter(|_| post.record.is_none()) {
+            Some(text) => {
+                let intent = Intent { id: post.id, text, planned_at: post.planned_at, attached };
+                tokens::compose(run, &ready, &intent).await?
+            }
+            None => None,
+        };
+        Ok(Ok((ready, record, uploads)))
+    });
+    let (ready, record, uploads) = made.await??;
+    Ok(Prepared { ready, record, uploads, reply_to: reply_to.clone() })
 }
 
 /// Whether the bot's account has used the line under another name.
-async fn is_said(run: &BotRun<'_>, bot: &BotName, line: Option<(u32, LineId)>) -> Result<bool, StoreError> {
+async fn is_said(run: &BotRun<'_>, bot: &BotName, line: Option<(u32, EntryId)>) -> Result<bool, StoreError> {
     match line {
         Some((round, line)) => Ok(run.engine.store.used_elsewhere(bot, round).await?.contains(&line)),
         None => Ok(false),
     }
 }
 
+/// What a planned post costs.
+fn price(post: &Post) -> u32 {
+    net::price(post.network, post.own_text().unwrap_or_default())
+}
+
+/// What all of this costs on a network.
+fn price_of(network: NetworkKind, content: &PostContent) -> u32 {
+    match &content.content {
+        Some(content) => super::rules::price_of(network, content),
+        None => net::price(network, &content.text),
+    }
+}
+
+impl PostContent {
+    /// Whether the bot's network takes it.
+    fn fits(&self, bot: &Bot, account: Option<&Account>) -> bool {
+        match &self.content {
+            Some(content) => super::rules::validate_content(bot, account, content).is_ok(),
+            None => net::validate(bot, account, &self.text).is_ok(),
+        }
+    }
+}
+
 impl Subject<'_> {
-    fn text(&self) -> &str {
-        let text = match self {
-            Self::New(_, content) => content.as_ref().map(|content| &*content.text),
-            Self::Planned(post) => post.text.as_deref(),
-        };
-        text.unwrap_or_default()
+    fn price(&self, run: &BotRun<'_>) -> u32 {
+        match self {
+            Self::New(_, content) => {
+                content.as_ref().map_or(0, |content| price_of(run.bound.bot.network, content))
+            }
+            Self::Planned(post, _) => price(post),
+        }
     }
 
     /// Why it is too late to send it, if so: renewing tokens may have meant waiting for another process.
@@ -270,7 +399,7 @@ impl Subject<'_> {
             Self::New(Occasion { slot: Some(_), due_at, .. }, _) if run.is_late(*due_at) => {
                 Some(Why::new(Cause::Late, "its time passed while the bot was getting ready to post"))
             }
-            Self::Planned(post) if run.is_late(post.due_at) => Some(too_late(post)),
+            Self::Planned(post, _) if run.is_post_late(post) => Some(too_late(post)),
             _ => None,
         }
     }
@@ -281,7 +410,16 @@ impl Subject<'_> {
             Self::New(occasion, content) => {
                 open(run, occasion, content.as_ref(), Beginning::Released(why)).await
             }
-            Self::Planned(post) => advance(run, post, &Move::Release(why)).await,
+            Self::Planned(post, _) => advance(run, post, &Move::Release(why)).await,
+        }
+    }
+
+    /// Uses it up without sending it.
+    async fn refuse(&self, run: &BotRun<'_>, why: Why) -> Result<Post, StoreError> {
+        match self {
+            // A part of a thread has no entry to use up, and may be tried again by hand.
+            Self::Planned(post, _) if post.head.is_none() => advance(run, post, &Move::Refuse(why)).await,
+            _ => self.give_up(run, why).await,
         }
     }
 
@@ -289,9 +427,12 @@ impl Subject<'_> {
     async fn rejected(&self, run: &BotRun<'_>, rejection: &Rejection) -> Result<Post, StoreError> {
         let (occasion, content) = match self {
             Self::New(occasion, content) => (occasion, content.as_ref()),
-            Self::Planned(post) => return advance(run, post, &outcome::set_back(run, post, rejection)).await,
+            Self::Planned(post, _) => {
+                return advance(run, post, &outcome::set_back(run, post, rejection)).await;
+            }
         };
-        let times = occasion.slot.map(|_| (occasion.due_at, run.engine.clock.now()));
+        let deadline = due::deadline(&run.bound.bot, occasion.due_at);
+        let times = occasion.slot.map(|_| (deadline, run.engine.clock.now()));
         let why = rejection.why.clone();
         let begins = match outcome::wait(run, rejection, times) {
             Some(retry_at) => Beginning::Planned(why, retry_at),
@@ -323,27 +464,27 @@ async fn advance(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Post, Sto
 
 /// Makes the one attempt that was just recorded in the ledger, and records the outcome. If the tokens were rejected and
 /// can be renewed, makes one more attempt with the new ones.
-async fn send(run: &BotRun<'_>, post: Post, ready: LiveSession) -> Post {
-    match once(run, &post, &ready).await {
-        Outcome::NotAccepted(rejection) if rejection.token_rejected && ready.renewable() => {
+async fn send(run: &BotRun<'_>, post: Post, prepared: Prepared) -> Post {
+    match once(run, &post, &prepared).await {
+        Outcome::NotAccepted(rejection) if rejection.token_rejected && prepared.ready.renewable() => {
             // Meanwhile the post is planned, so a crash leaves no doubt that nothing was sent.
             let post = outcome::put_back(run, post, &rejection).await;
-            once_more(run, post, &ready).await
+            once_more(run, post, prepared).await
         }
         outcome => outcome::record(run, post, outcome).await,
     }
 }
 
-async fn once_more(run: &BotRun<'_>, post: Post, ready: &LiveSession) -> Post {
-    let subject = Subject::Planned(&post);
+async fn once_more(run: &BotRun<'_>, post: Post, prepared: Prepared) -> Post {
+    let subject = Subject::Planned(&post, Vec::new());
     let begun = async {
-        let ready = tokens::renewed(run, ready).await?;
+        let ready = tokens::renewed(run, &prepared.ready).await?;
         let sent = intend(run, &subject, None).await?;
-        Ok::<_, Blocked>((sent, ready))
+        Ok::<_, Blocked>((sent, Prepared { ready, ..prepared }))
     };
     let fired = match begun.await {
-        Ok((sent, ready)) => {
-            let outcome = once(run, &sent, &ready).await;
+        Ok((sent, prepared)) => {
+            let outcome = once(run, &sent, &prepared).await;
             return outcome::record(run, sent, outcome).await;
         }
         Err(blocked) => judge(run, &subject, blocked).await,
@@ -358,27 +499,31 @@ async fn once_more(run: &BotRun<'_>, post: Post, ready: &LiveSession) -> Post {
 }
 
 /// Makes one request, and notes the limits in its answer.
-async fn once(run: &BotRun<'_>, post: &Post, ready: &LiveSession) -> Outcome {
+async fn once(run: &BotRun<'_>, post: &Post, prepared: &Prepared) -> Outcome {
     let BotRun { engine, bound, .. } = *run;
+    let Prepared { ready, uploads, reply_to, .. } = prepared;
+    let attached = Attached { content: post.content.as_ref(), uploads, reply_to: reply_to.as_ref() };
     if post.attempts == 1 {
         bound.memory.sends.sends(engine.clock.uptime());
     }
-    let sent =
-        engine.timed(bound, Call::Post, bound.network.send(post, &ready.session), |sent| sent.room).await;
+    let sent = engine
+        .timed(bound, Call::Post, bound.network.send(post, &attached, &ready.session), |sent| sent.room)
+        .await;
     engine.note_cooldowns(bound, sent.cooldowns);
     sent.outcome
 }
 
-/// The given text, or the next line that the account may post.
+/// What a person gave, or the next entry that the account may post.
 async fn choose(
     run: &BotRun<'_>,
     account: Option<&Account>,
     occasion: &Occasion,
 ) -> Result<PostContent, Blocked> {
-    if let Some(text) = &occasion.text {
-        return Ok(PostContent { text: text.clone(), line: None });
+    if let Some(content) = &occasion.content {
+        let said = PostContent::of(content.whole_text(), Some(content.clone()), None);
+        return said.with_pictures(run, account).await.map_err(Blocked::GivenUp);
     }
-    let BotRun { engine, bound, record } = *run;
+    let BotRun { engine, bound, .. } = *run;
     let reading = match occasion.slot {
         Some(_) => engine.poem(&bound.bot, account).await,
         None => engine.poem_by_hand(&bound.bot, account).await,
@@ -390,36 +535,72 @@ async fn choose(
     let Some(poem) = reading.poem.clone() else {
         return Err(later.unwrap_or_else(|| Blocked::GivenUp(poems::no_poem(&bound.bot, &reading))));
     };
+    let mut broken = Vec::new();
+    loop {
+        let entry = next_entry(run, account, &poem, &broken).await?;
+        let Some(chosen) = entry else {
+            return Err(later.unwrap_or_else(|| {
+                broken.pop().map_or(Blocked::Exhausted, |(_, why)| Blocked::GivenUp(why))
+            }));
+        };
+        let id = chosen.entry;
+        match chosen.with_pictures(run, account).await {
+            Ok(chosen) => return Ok(chosen),
+            Err(why) if broken.len() < BROKEN_MAX => {
+                engine.emit_broken_picture(bound, &why);
+                broken.extend(id.map(|(_, id)| (id, why)));
+            }
+            Err(why) => return Err(Blocked::GivenUp(why)),
+        }
+    }
+}
+
+/// The entry that comes next, without those whose pictures can't be posted now; `None` if there is none.
+async fn next_entry(
+    run: &BotRun<'_>,
+    account: Option<&Account>,
+    poem: &Poem,
+    broken: &[(EntryId, Why)],
+) -> Result<Option<PostContent>, StoreError> {
+    let BotRun { engine, bound, record } = *run;
     let history = engine.store.history(&bound.bot.name, record).await?;
-    let mut chooser = Chooser::new(&poem, &bound.bot, history);
-    let fits = |line: &Line| net::validate(&bound.bot, account, &line.text).is_ok();
-    let chosen =
-        |round: u32, line: &Line| PostContent { text: line.text.clone(), line: Some((round, line.id)) };
+    let mut chooser = Chooser::new(poem, &bound.bot, history);
+    let may_reply = thread::may_reply(run, poem).await?;
+    let fits = |entry: &Entry| {
+        (may_reply || posts(bound.bot.network, entry.content.as_deref()) == 1)
+            && broken.iter().all(|(id, _)| *id != entry.id)
+            && super::rules::validate_entry(&bound.bot, account, entry).is_ok()
+    };
+    let chosen = |round: u32, entry: &Entry| {
+        let content = entry.content.as_deref().cloned();
+        Some(PostContent::of(entry.text.clone(), content, Some((round, entry.id))))
+    };
     match chooser.take(fits) {
-        Choice::Line(line) => return Ok(chosen(record.round, line)),
-        _ if let Some(later) = later => return Err(later),
-        Choice::Exhausted => return Err(Blocked::Exhausted),
+        Choice::Entry(entry) => return Ok(chosen(record.round, entry)),
+        Choice::Exhausted => return Ok(None),
         Choice::RoundOver => {}
     }
     let round = record.round + 1;
     chooser.begin_round(engine.store.round(&bound.bot.name, round).await?);
-    let Choice::Line(line) = chooser.take(fits) else { return Err(Blocked::Exhausted) };
+    let Choice::Entry(entry) = chooser.take(fits) else { return Ok(None) };
     engine.emit_round(bound, round);
-    Ok(chosen(round, line))
+    Ok(chosen(round, entry))
 }
 
 fn draft(run: &BotRun<'_>, occasion: &Occasion, content: Option<&PostContent>, begins: Beginning) -> Draft {
     let bot = &run.bound.bot;
     let text = content.map(|content| content.text.clone());
-    let price = text.as_deref().map_or(0, |text| net::price(bot.network, text));
+    let price = content.map_or(0, |content| net::price(bot.network, content.own_text()));
     Draft {
         id: occasion.id,
         bot: bot.name.clone(),
         network: bot.network,
         slot: occasion.slot,
         due_at: occasion.due_at,
-        line: content.and_then(|content| content.line),
+        continues: None,
+        entry: content.and_then(|content| content.entry),
         text,
+        content: content.and_then(|content| content.content.clone()),
         record: None,
         missed: occasion.missed,
         app: bot.app.as_ref().map(|app| app.name.clone()),
@@ -433,11 +614,12 @@ fn draft(run: &BotRun<'_>, occasion: &Occasion, content: Option<&PostContent>, b
 pub(super) async fn open_passed_over(
     run: &BotRun<'_>,
     id: PostId,
-    (round, line): (u32, &Line),
+    (round, line): (u32, &Entry),
     why: Why,
 ) -> Result<Post, StoreError> {
-    let occasion = Occasion { id, slot: None, due_at: run.engine.clock.now(), missed: 0, text: None };
-    let content = PostContent { text: line.text.clone(), line: Some((round, line.id)) };
+    let occasion = Occasion { id, slot: None, due_at: run.engine.clock.now(), missed: 0, content: None };
+    let content = line.content.as_deref().cloned();
+    let content = PostContent::of(line.text.clone(), content, Some((round, line.id)));
     open(run, &occasion, Some(&content), Beginning::PassedOver(why)).await
 }
 

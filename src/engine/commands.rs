@@ -11,13 +11,13 @@ use tracing::Instrument;
 use super::attempt::{Attempted, Occasion};
 use super::reconcile::AccountHistory;
 use super::tokens::NotReady;
-use super::{BotRun, BoundBot, Engine, attempt, pass, reconcile, settle, tick, tokens};
+use super::{BotRun, BoundBot, Engine, attempt, pass, reconcile, settle, thread, tick, tokens};
+use crate::flock::content::Content;
 use crate::flock::due;
 use crate::flock::event::Event;
 use crate::flock::message;
 use crate::flock::message::Message;
-use crate::flock::post::{Cause, Move, Post, PostId, State, Why, text_by_hand};
-use crate::net;
+use crate::flock::post::{Cause, Move, Post, PostId, State, Why, content_by_hand};
 use crate::store::health_state::CLOCK_TOLERANCE;
 use crate::store::{BotRecord, Command, CommandKind, CommandResult, StoreError};
 
@@ -35,7 +35,16 @@ impl Engine {
             return Ok(refused("the command was canceled"));
         }
         let answer = match &command.what {
-            CommandKind::Post { bot, text } => post(self, command, bot, text.as_deref()).await?,
+            CommandKind::Post { bot, text } => {
+                match text.as_deref().map(|text| content_by_hand(text, Vec::new())).transpose() {
+                    Ok(content) => post(self, command, bot, content).await?,
+                    Err(bad) => refused(bad.to_string()),
+                }
+            }
+            CommandKind::PostContent { bot, content } => {
+                post(self, command, bot, Some(content.clone())).await?
+            }
+            CommandKind::ResumePost { post, .. } => resume_post(self, command, post).await?,
             CommandKind::Settle { post, posted, .. } => settle(self, post, *posted).await?,
             CommandKind::Delete { post, .. } => delete(self, post).await?,
             CommandKind::SignedIn { bot } => signed_in(self, bot),
@@ -165,7 +174,7 @@ async fn post(
     engine: &Engine,
     command: &Command,
     bot: &str,
-    text: Option<&str>,
+    content: Option<Content>,
 ) -> Result<CommandResult, StoreError> {
     if let Some(post) = engine.store.post(command.id).await? {
         // An earlier process posted, and ended before it wrote the result.
@@ -179,22 +188,18 @@ async fn post(
     if is_stale(engine, command).await? {
         return Ok(refused(NOT_IN_TIME));
     }
-    let text = match text.map(text_by_hand).transpose() {
-        Ok(text) => text,
-        Err(bad) => return Ok(refused(bad.to_string())),
-    };
     let record = engine.bot_record(&bound, now).await?;
-    let fits = |text| net::validate(&bound.bot, record.account.as_ref(), text);
-    if let Err(problem) = text.as_deref().map_or(Ok(()), fits) {
+    let fits = |content| super::rules::validate_content(&bound.bot, record.account.as_ref(), content);
+    if let Err(problem) = content.as_ref().map_or(Ok(()), fits) {
         return Ok(refused(problem.to_string()));
     }
     if let Some(open) = &record.open {
         return Ok(blocked_by(open));
     }
-    if let Some(reason) = blocks_lines(&record, bot).filter(|_| text.is_none()) {
+    if let Some(reason) = blocks_lines(&record, bot).filter(|_| content.is_none()) {
         return Ok(refused(reason));
     }
-    let occasion = Occasion { id: command.id, slot: None, due_at: now, missed: 0, text };
+    let occasion = Occasion { id: command.id, slot: None, due_at: now, missed: 0, content };
     let run = BotRun { engine, bound: &bound, record: &record };
     let fires = attempt::attempt_new(&run, &occasion);
     Ok(match fires.instrument(tick::span(&bound, None, None)).await? {
@@ -249,13 +254,64 @@ async fn delete(engine: &Engine, id: &str) -> Result<CommandResult, StoreError> 
             "flock.toml has no bot {bot} on {network}: delete the post there by hand"
         )));
     };
-    match tokens::delete(engine, &bound, &post).await {
-        Ok(()) => {}
-        Err(NotReady::Rejection(rejection)) => return Ok(refused(format!("not deleted: {rejection}"))),
-        Err(NotReady::Store(error)) => return Err(error),
+    let thread = engine.store.thread(post.head.unwrap_or(post.id)).await?;
+    for open in thread.iter().filter(|part| part.state.is_open()) {
+        if open.state != State::Planned {
+            return Ok(blocked_by(open));
+        }
+        let why = Why::new(Cause::Person, "the thread was deleted by hand");
+        engine.advance(open, &Move::Release(why)).await?;
     }
-    let post = engine.advance(&post, &Move::Delete).await?;
-    Ok(CommandResult::new(true, "deleted; its line stays used", Some(post.id.to_string())))
+    // The last first, so that no part answers something that is gone.
+    for part in thread.iter().rev().filter(|part| part.state == State::Posted) {
+        match tokens::delete(engine, &bound, part).await {
+            Ok(()) => drop(engine.advance(part, &Move::Delete).await?),
+            Err(NotReady::Rejection(rejection)) => return Ok(refused(format!("not deleted: {rejection}"))),
+            Err(NotReady::Store(error)) => return Err(error),
+        }
+    }
+    engine.store.drop_unused_media(engine.clock.now()).await?;
+    let what = if thread.len() > 1 {
+        "deleted, with every part; its line stays used"
+    } else {
+        "deleted; its line stays used"
+    };
+    Ok(CommandResult::new(true, what, Some(post.id.to_string())))
+}
+
+/// Tries to post the rest of a thread that broke off.
+async fn resume_post(engine: &Engine, command: &Command, id: &str) -> Result<CommandResult, StoreError> {
+    let Ok(id) = id.parse::<PostId>() else { return Ok(refused(format!("{id} is not a post id"))) };
+    if let Some(post) = engine.store.post(command.id).await? {
+        // An earlier process continued it, and ended before it wrote the result.
+        return Ok(report(&post));
+    }
+    let Some(post) = engine.store.post(id).await? else {
+        return Ok(refused(format!("there is no post {id}")));
+    };
+    let Some(bound) = engine.bound_bot(post.bot.as_str()).filter(|bound| bound.bot.network == post.network)
+    else {
+        let (bot, network) = (&post.bot, post.network);
+        return Ok(refused(format!("flock.toml has no bot {bot} on {network}")));
+    };
+    if is_stale(engine, command).await? {
+        return Ok(refused(NOT_IN_TIME));
+    }
+    let record = engine.bot_record(&bound, engine.clock.now()).await?;
+    if let Some(open) = &record.open {
+        return Ok(blocked_by(open));
+    }
+    let run = BotRun { engine, bound: &bound, record: &record };
+    match thread::reopen(&run, command.id, &post).await? {
+        Err(why) => Ok(refused(why)),
+        Ok(part) => {
+            let fires = attempt::attempt_planned(&run, &part);
+            match fires.instrument(tick::span(&bound, None, Some(part.id))).await? {
+                Attempted::Post(post) => Ok(report(&post)),
+                _ => Ok(report(&part)),
+            }
+        }
+    }
 }
 
 async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<CommandResult, StoreError> {
@@ -282,7 +338,14 @@ async fn settle(engine: &Engine, id: &str, posted: bool) -> Result<CommandResult
         // The bot was removed from the flock, so the post would never be sent again.
         (false, None) => Move::Release(why),
     };
-    let post = engine.advance(&post, &step).await?;
+    let post = match engine.bound_bot(post.bot.as_str()) {
+        Some(bound) => {
+            let record = engine.bot_record(&bound, engine.clock.now()).await?;
+            let run = BotRun { engine, bound: &bound, record: &record };
+            engine.announced(thread::advance(&run, &post, &step).await?)
+        }
+        None => engine.advance(&post, &step).await?,
+    };
     Ok(CommandResult { done: true, ..report(&post) })
 }
 
@@ -356,7 +419,7 @@ pub(super) async fn skip(run: &BotRun<'_>, id: PostId) -> Result<CommandResult, 
         return Ok(refused(format!("{} has no upcoming slot to skip", bot.name)));
     };
     let due_at = due::with_delay(bot, slot);
-    let occasion = Occasion { id, slot: Some(slot), due_at, missed: 0, text: None };
+    let occasion = Occasion { id, slot: Some(slot), due_at, missed: 0, content: None };
     let why = Why::new(Cause::Person, "skipped by hand");
     match attempt::open_skipped(run, &occasion, why).await {
         Ok(post) => {

@@ -153,15 +153,16 @@ pub(super) fn until(why: Why, until: DateTime<Utc>) -> Rejection {
     Rejection { retry_at: Some(until), ..Rejection::unanswered(why) }
 }
 
-/// Why the bot may not post now, if so. The ledger counts by wall-clock time, which may be set; the engine by uptime, which
+/// Why the bot may not post so many posts now, if so. The ledger counts by wall-clock time, which may be set; the engine by uptime, which
 /// starts over with each start.
-pub(super) fn hourly_cap(bound: &BoundBot, record: &BotRecord, uptime: Duration) -> Option<Why> {
+pub(super) fn hourly_cap(bound: &BoundBot, record: &BotRecord, posts: u32, uptime: Duration) -> Option<Why> {
     let most = bound.bot.max_per_hour;
     let here = u32::try_from(bound.memory.sends.sent_last_hour(uptime)).unwrap_or(u32::MAX);
     let sent = record.sent_last_hour.max(here);
-    (sent >= most).then(|| {
+    (sent.saturating_add(posts) > most).then(|| {
         let remedy = "raise `max_per_hour` if that is meant, or thin out the schedule";
-        Why::new(Cause::Flood, format!("{sent} posts in sixty minutes, {most} is the most: {remedy}"))
+        let wanted = if posts > 1 { format!(", and this thread has {posts}") } else { String::new() };
+        Why::new(Cause::Flood, format!("{sent} posts in sixty minutes, {most} is the most{wanted}: {remedy}"))
     })
 }
 

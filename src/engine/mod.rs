@@ -14,10 +14,13 @@ mod pacer;
 mod pass;
 pub mod poems;
 mod reconcile;
+mod rules;
 mod run;
 mod settle;
+mod thread;
 mod tick;
 pub mod tokens;
+mod uploads;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
@@ -34,7 +37,7 @@ use crate::flock::due;
 use crate::flock::event::{Call, Event, Events};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::{Bot, BotName, NetworkKind};
-use crate::net::{self, Cooldown, Network, Rejection};
+use crate::net::{Cooldown, Network, Rejection};
 use crate::sources::PoemCache;
 use crate::store::vault::Vault;
 use crate::store::{BotEntry, BotRecord, Store, StoreError, health_state};
@@ -104,6 +107,11 @@ impl BotRun<'_> {
     /// Whether it is too late to send what was due at this instant.
     fn is_late(&self, due_at: DateTime<Utc>) -> bool {
         self.engine.clock.now() > due::deadline(&self.bound.bot, due_at)
+    }
+
+    /// Whether it is too late to send a post.
+    fn is_post_late(&self, post: &Post) -> bool {
+        self.engine.clock.now() > thread::deadline(&self.bound.bot, post)
     }
 }
 
@@ -251,9 +259,9 @@ impl Engine {
         PostId::new(self.clock.now(), self.rng().random())
     }
 
-    /// Why a bot may not send, regardless of what is due.
-    fn hourly_cap(&self, bound: &BoundBot, record: &BotRecord) -> Option<Why> {
-        limits::hourly_cap(bound, record, self.clock.uptime())
+    /// Why a bot may not send so many posts, regardless of what is due.
+    fn hourly_cap(&self, bound: &BoundBot, record: &BotRecord, posts: u32) -> Option<Why> {
+        limits::hourly_cap(bound, record, posts, self.clock.uptime())
     }
 
     /// When it is a bot's turn to send, if that is not now.
@@ -262,13 +270,12 @@ impl Engine {
         Some(self.clock.now() + wait)
     }
 
-    /// Why a bot can't send this now, if a limit or its app's budget is in the way.
-    async fn limited(&self, bound: &BoundBot, text: &str) -> Result<Option<Rejection>, StoreError> {
+    /// Why a bot can't send something at this price now, if a limit or its app's budget is in the way.
+    async fn limited(&self, bound: &BoundBot, price: u32) -> Result<Option<Rejection>, StoreError> {
         let now = self.clock.now();
         if let Some(rejection) = self.limits.cooldown(bound, now) {
             return Ok(Some(rejection));
         }
-        let price = net::price(bound.bot.network, text);
         limits::over_budget(&*self.store, &bound.bot, price, now).await
     }
 
@@ -320,6 +327,12 @@ impl Engine {
         if slots > 0 {
             self.events.emit(&Event::Missed { bot: bound.bot.name.clone(), slots });
         }
+    }
+
+    /// Emits that an entry is passed over because of a picture.
+    fn emit_broken_picture(&self, bound: &BoundBot, why: &Why) {
+        let (bot, poem) = (bound.bot.name.clone(), bound.bot.poem.clone());
+        self.events.emit(&Event::PictureBroken { bot, poem, problem: why.reason.clone() });
     }
 
     /// Emits once that a poem is exhausted, and again only after a line was left in between.

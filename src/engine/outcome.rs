@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{BotRun, Engine, limits};
-use crate::flock::due;
+use super::{BotRun, Engine, limits, thread, uploads};
 use crate::flock::post::{Cause, Move, Post, State, Why};
 use crate::net::{Outcome, Rejection};
 use crate::store::{Filter, StoreError};
@@ -45,7 +44,7 @@ pub(super) async fn put_back(run: &BotRun<'_>, post: Post, rejection: &Rejection
 async fn written(run: &BotRun<'_>, post: &Post, step: Result<Move, StoreError>) -> Option<Post> {
     let engine = run.engine;
     let moved = match step {
-        Ok(step) => engine.store.advance(post.id, &step, engine.clock.now()).await,
+        Ok(step) => thread::advance(run, post, &step).await,
         Err(error) => Err(error),
     };
     let error = match moved {
@@ -62,6 +61,9 @@ async fn written(run: &BotRun<'_>, post: &Post, step: Result<Move, StoreError>) 
 }
 
 async fn judge(run: &BotRun<'_>, post: &Post, outcome: &Outcome) -> Result<Move, StoreError> {
+    if let Some(step) = renewing_uploads(run, post, outcome).await? {
+        return Ok(step);
+    }
     Ok(match outcome {
         Outcome::Posted { remote_id, url, note } => {
             Move::Post { remote_id: Some(remote_id.clone()), url: url.clone(), reason: note.clone() }
@@ -70,8 +72,44 @@ async fn judge(run: &BotRun<'_>, post: &Post, outcome: &Outcome) -> Result<Move,
         Outcome::Duplicate { reason } => duplicate(run.engine, post, reason).await?,
         Outcome::NotAccepted(rejection) => set_back(run, post, rejection),
         Outcome::Unclear(rejection) => unclear(run, post, rejection).await?,
+        Outcome::UploadsRejected { reason } => refuse_pictures(post, reason),
+        Outcome::RepliesForbidden { reason } => Move::Release(Why::new(Cause::Replies, reason.clone())),
+        Outcome::ParentGone { reason } => Move::Release(Why::new(Cause::Thread, reason.clone())),
         Outcome::Unknown { reason } => Move::Doubt(Why::new(Cause::Silence, reason.clone())),
     })
+}
+
+/// A post that is refused for the first time may have been refused because the network has dropped its uploads, whatever it
+/// says: it is tried once more with new ones before its entry is blamed.
+async fn renewing_uploads(
+    run: &BotRun<'_>,
+    post: &Post,
+    outcome: &Outcome,
+) -> Result<Option<Move>, StoreError> {
+    let reason = match outcome {
+        Outcome::UploadsRejected { reason } | Outcome::Refused { reason } => reason,
+        Outcome::Unclear(rejection) => &rejection.why.reason,
+        _ => return Ok(None),
+    };
+    if post.errors > 0 || uploads::attached(post).is_empty() {
+        return Ok(None);
+    }
+    let (engine, now) = (run.engine, run.engine.clock.now());
+    engine.store.expire_uploads(post.id, now).await?;
+    let why = Why::new(Cause::Picture, format!("its pictures are uploaded once more: {reason}"));
+    let rejection = Rejection { retry_at: Some(now), answered: true, ..Rejection::unanswered(why) };
+    let step = set_back(run, post, &rejection);
+    // A post by hand is tried once more at once; its caller waits.
+    Ok(Some(match step {
+        Move::Release(why) if post.is_by_hand() => Move::Return { why, retry_at: now, answered: true },
+        step => step,
+    }))
+}
+
+/// A picture that is refused although it was just uploaded is to blame; without its entry, a part is only given up.
+fn refuse_pictures(post: &Post, reason: &str) -> Move {
+    let why = Why::new(Cause::Picture, reason);
+    if post.head.is_some() { Move::Release(why) } else { Move::Refuse(why) }
 }
 
 /// A text that is rejected for an unknown reason is retried a few times and is then refused, with the network's words:
@@ -139,22 +177,22 @@ async fn duplicate(engine: &Engine, post: &Post, reason: &str) -> Result<Move, S
         let sentence = "the repeat was refused as a duplicate, so the first attempt may have arrived";
         return Ok(Move::Doubt(Why::new(Cause::Silence, sentence)));
     }
-    let Some((round, line)) = post.line else { return Ok(Move::Refuse(why)) };
-    let before = engine.store.duplicates(&post.bot, round, line.text).await?;
+    let Some((round, line)) = post.entry else { return Ok(Move::Refuse(why)) };
+    let before = engine.store.duplicates(&post.bot, round, line.key).await?;
     Ok(if before + 1 >= DUPLICATES { Move::Refuse(why) } else { Move::Release(why) })
 }
 
 /// What becomes of a post that was provably not accepted.
 pub(super) fn set_back(run: &BotRun<'_>, post: &Post, rejection: &Rejection) -> Move {
     let (why, answered) = (rejection.why.clone(), rejection.answered);
-    let times = post.slot.map(|_| (post.due_at, post.planned_at));
-    match wait(run, rejection, times) {
+    let deadline = (!post.is_by_hand()).then(|| thread::deadline(&run.bound.bot, post));
+    match wait(run, rejection, deadline.map(|deadline| (deadline, post.planned_at))) {
         Some(retry_at) => Move::Return { why, retry_at, answered },
         None => Move::Release(why),
     }
 }
 
-/// When to try again; `None` if that would be too late. `times` are when the post was due and when it was
+/// When to try again; `None` if that would be too late. `times` are until when the post may be sent and when it was
 /// planned; a post by hand has none, because its caller can ask again.
 pub(super) fn wait(
     run: &BotRun<'_>,
@@ -165,8 +203,7 @@ pub(super) fn wait(
         // Its line is free at once: the bot that has the account may post it next.
         return None;
     }
-    let (due_at, planned_at) = times?;
+    let (deadline, planned_at) = times?;
     let engine = run.engine;
-    let (now, deadline) = (engine.clock.now(), due::deadline(&run.bound.bot, due_at));
-    limits::next_attempt(planned_at, now, rejection.retry_at, deadline, &mut *engine.rng())
+    limits::next_attempt(planned_at, engine.clock.now(), rejection.retry_at, deadline, &mut *engine.rng())
 }

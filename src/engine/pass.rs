@@ -5,7 +5,7 @@ use super::poems;
 use super::{BotRun, attempt};
 use crate::flock::choose::{Choice, Chooser, History};
 use crate::flock::message::Message;
-use crate::flock::poem::{Line, Poem, on_one_line};
+use crate::flock::poem::{Entry, Poem, on_one_line};
 use crate::flock::post::{Cause, Post, PostId, Why};
 use crate::net;
 use crate::store::{CommandResult, StoreError};
@@ -62,7 +62,7 @@ pub(super) async fn undo(
         None => engine.store.passed_over(bot, record.round).await?,
     };
     let meant: Vec<_> = meant.into_iter().filter(|(_, line)| line.matches(typed)).collect();
-    if meant.iter().any(|(_, line)| line.text != meant[0].1.text) {
+    if meant.iter().any(|(_, line)| line.key != meant[0].1.key) {
         return Ok(CommandResult::refused(explained(run, NotFound::Several)));
     }
     let Some(post) = engine.store.undo_pass(bot, meant.first().copied(), id, engine.clock.now()).await?
@@ -79,7 +79,7 @@ pub(super) async fn undo(
 async fn coming(run: &BotRun<'_>, poem: &Poem) -> Result<History, StoreError> {
     let BotRun { engine, bound, record } = *run;
     let history = engine.store.history(&bound.bot.name, record).await?;
-    let fits = |line: &Line| net::validate(&bound.bot, record.account.as_ref(), &line.text).is_ok();
+    let fits = |line: &Entry| net::validate(&bound.bot, record.account.as_ref(), &line.text).is_ok();
     let mut chooser = Chooser::new(poem, &bound.bot, history.clone());
     if chooser.take(fits) != Choice::RoundOver {
         return Ok(history);
@@ -96,11 +96,11 @@ enum NotFound {
     Used,
 }
 
-fn find<'p>(poem: &'p Poem, history: &History, typed: &str) -> Result<&'p Line, NotFound> {
-    let mut meant = poem.lines().iter().filter(|line| line.id.matches(typed)).peekable();
-    let first = meant.peek().ok_or(NotFound::Unknown)?.id.text;
-    let meant: Vec<&Line> = meant.collect();
-    if meant.iter().any(|line| line.id.text != first) {
+fn find<'p>(poem: &'p Poem, history: &History, typed: &str) -> Result<&'p Entry, NotFound> {
+    let mut meant = poem.entries().iter().filter(|line| line.id.matches(typed)).peekable();
+    let first = meant.peek().ok_or(NotFound::Unknown)?.id.key;
+    let meant: Vec<&Entry> = meant.collect();
+    if meant.iter().any(|line| line.id.key != first) {
         return Err(NotFound::Several);
     }
     meant.into_iter().find(|line| !history.used.contains(&line.id)).ok_or(NotFound::Used)
@@ -120,7 +120,7 @@ fn explained(run: &BotRun<'_>, reason: NotFound) -> Message {
 fn passed(post: &Post) -> CommandResult {
     let (bot, text) = (&post.bot, on_one_line(post.text.as_deref().unwrap_or_default(), QUOTED));
     let message = Message::from(format!("{bot} passes over in this round: “{text}”"));
-    let entry = post.line.map(|(_, line)| line.brief()).unwrap_or_default();
+    let entry = post.entry.map(|(_, line)| line.brief()).unwrap_or_default();
     CommandResult::new(
         true,
         message.remedy(format!("; `flockd pass {bot} {entry} --undo` undoes that"), ""),

@@ -108,9 +108,9 @@ impl Engine {
 }
 
 fn poem_read(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Event {
-    let unfit = poem.lines().iter().filter(|line| net::validate(bot, account, &line.text).is_err());
+    let unfit = poem.entries().iter().filter(|line| net::validate(bot, account, &line.text).is_err());
     let mut unfit: Vec<usize> = unfit.map(|line| line.number).collect();
     // A row of a table may be several lines of the poem.
     unfit.dedup();
-    Event::PoemRead { poem: bot.poem.clone(), lines: poem.lines().len(), unfit }
+    Event::PoemRead { poem: bot.poem.clone(), lines: poem.entries().len(), unfit }
 }

@@ -14,7 +14,7 @@ use crate::flock::account::Account;
 use crate::flock::choose;
 use crate::flock::due::Wake;
 use crate::flock::event::Event;
-use crate::flock::poem::{Line, LineId, Poem};
+use crate::flock::poem::{Entry, EntryId, Poem};
 use crate::flock::{AtEnd, Bot, OnUnknown};
 use crate::net::{self, Rejection, RemotePost, TextMatch, Timeline};
 use crate::store::{BotRecord, Find, StoreError};
@@ -179,7 +179,7 @@ async fn lines_of(
             round += 1;
             used = engine.store.used(&bot.name, round).await?;
         }
-        let like = |is_like: &dyn Fn(&str) -> bool| -> Vec<&Line> {
+        let like = |is_like: &dyn Fn(&str) -> bool| -> Vec<&Entry> {
             choose::unused(poem, &used).filter(|line| is_like(&line.text)).collect()
         };
         let mut alike = like(&|ours| bound.network.same_text(ours, &seen.text));
@@ -193,26 +193,26 @@ async fn lines_of(
             doubtful.extend(maybe.first().map(|line| (seen.clone(), find(engine, bot, seen, (round, line)))));
             continue;
         };
-        if alike.iter().any(|other| other.id.text != line.id.text) {
+        if alike.iter().any(|other| other.id.key != line.id.key) {
             return Ok(None);
         }
         used.insert(line.id);
         found.push(find(engine, bot, seen, (round, line)));
     }
     // A line that certainly is another post is in no doubt.
-    doubtful.retain(|(_, find): &(RemotePost, Find)| !used.contains(&find.line.1));
+    doubtful.retain(|(_, find): &(RemotePost, Find)| !used.contains(&find.entry.1));
     Ok(Some(KnownLines { found, doubtful }))
 }
 
-fn is_used_up(bot: &Bot, account: Option<&Account>, poem: &Poem, used: &HashSet<LineId>) -> bool {
+fn is_used_up(bot: &Bot, account: Option<&Account>, poem: &Poem, used: &HashSet<EntryId>) -> bool {
     !choose::unused(poem, used).any(|line| net::validate(bot, account, &line.text).is_ok())
 }
 
-fn find(engine: &Engine, bot: &Bot, seen: RemotePost, (round, line): (u32, &Line)) -> Find {
+fn find(engine: &Engine, bot: &Bot, seen: RemotePost, (round, line): (u32, &Entry)) -> Find {
     Find {
         id: engine.new_id(),
         network: bot.network,
-        line: (round, line.id),
+        entry: (round, line.id),
         text: line.text.clone(),
         remote_id: seen.remote_id,
         url: seen.url,

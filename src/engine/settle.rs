@@ -11,9 +11,9 @@
 use chrono::TimeDelta;
 
 use super::tokens::NotReady;
-use super::{BotRun, BoundBot, Engine, limits, tokens};
+use super::{BotRun, BoundBot, Engine, limits, thread, tokens, uploads};
 use crate::flock::OnUnknown;
-use crate::flock::due::{self, Wake};
+use crate::flock::due::Wake;
 use crate::flock::event::Event;
 use crate::flock::post::{Cause, Move, Post, State, Why};
 use crate::net::{ProbeResult, Rejection, RemotePost};
@@ -82,7 +82,11 @@ async fn probed(run: &BotRun<'_>, post: &Post, found: Option<Move>, cost: u32) -
 /// Records the result of a probe, and emits it.
 async fn settle_by(run: &BotRun<'_>, post: &Post, step: &Move) -> Result<Wake, StoreError> {
     let BotRun { engine, bound, .. } = *run;
-    let post = engine.store.advance(post.id, step, engine.clock.now()).await?;
+    if matches!(step, Move::Return { .. }) && !uploads::attached(post).is_empty() {
+        // Some servers answer with an error of their own if they have dropped an upload.
+        engine.store.expire_uploads(post.id, engine.clock.now()).await?;
+    }
+    let post = thread::advance(run, post, step).await?;
     if post.state == State::Unknown {
         engine.events.emit(&Event::Looked(post.clone()));
         return Ok(next_probe(bound, &post));
@@ -189,9 +193,9 @@ fn unavailable(engine: &Engine, post: &Post, rejection: &Rejection) -> Move {
 /// The move for a post that the network certainly does not have.
 pub(super) fn not_posted(run: &BotRun<'_>, post: &Post, why: Why) -> Move {
     let BotRun { engine, bound, .. } = *run;
-    let (now, deadline) = (engine.clock.now(), due::deadline(&bound.bot, post.due_at));
+    let (now, deadline) = (engine.clock.now(), thread::deadline(&bound.bot, post));
     let retry_at = match post.attempts {
-        _ if post.slot.is_none() || now > deadline => None,
+        _ if post.is_by_hand() || now > deadline => None,
         0 | 1 => Some(now),
         // If attempts stay in doubt, the probes become less and less frequent.
         _ => limits::next_attempt(post.planned_at, now, None, deadline, &mut *engine.rng()),

@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use tracing::Instrument;
 
 use super::attempt::{self, Attempted, Occasion};
-use super::{BotRun, BoundBot, Engine, reconcile, settle};
+use super::{BotRun, BoundBot, Engine, reconcile, settle, thread};
 use crate::flock::due::{self, Due, Wake};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::store::StoreError;
@@ -41,7 +41,7 @@ pub(super) async fn tick(engine: &Engine, bound: &BoundBot) -> Result<Wake, Stor
     match due::due_within(&bound.bot, record.last_slot, now, tolerance) {
         Due::Slot { slot, due_at, missed } => {
             let id = engine.new_id();
-            let occasion = Occasion { id, slot: Some(slot), due_at, missed, text: None };
+            let occasion = Occasion { id, slot: Some(slot), due_at, missed, content: None };
             let fires = async {
                 let fired = attempt::attempt_new(&run, &occasion).await?;
                 after_slot(&run, slot, missed, fired).await
@@ -95,6 +95,7 @@ async fn after_slot(
 
 fn after_post(run: &BotRun<'_>, post: &Post, last_slot: DateTime<Utc>) -> Wake {
     match post.state {
+        _ if thread::goes_on(post) => Some(run.engine.clock.now()),
         State::Planned => post.retry_at,
         State::Sending | State::Unknown => Some(run.engine.clock.now()),
         _ => due::next(&run.bound.bot, last_slot),
@@ -114,11 +115,11 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
             let why = Why::new(Cause::Late, "it was planned while the clock was ahead");
             engine.advance(&post, &Move::Release(why)).await?
         }
-        State::Planned if run.is_late(post.due_at) => {
+        State::Planned if run.is_post_late(&post) => {
             engine.advance(&post, &Move::Release(attempt::too_late(&post))).await?
         }
         State::Planned if record.paused.is_some() => {
-            return Ok(Some(due::deadline(&bound.bot, post.due_at) + RACE_PAUSE));
+            return Ok(Some(thread::deadline(&bound.bot, &post) + RACE_PAUSE));
         }
         State::Planned
             if post.retry_at.is_some_and(|at| at > now && post.moved_at <= now + CLOCK_TOLERANCE)

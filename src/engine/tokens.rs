@@ -17,13 +17,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{BotRun, BoundBot, Engine};
+use super::{BotRun, BoundBot, Engine, thread};
 use crate::clock::Clock;
 use crate::flock::account::{Account, Tokens};
 use crate::flock::event::{Call, Event, Events};
+use crate::flock::media::Upload;
 use crate::flock::post::{Cause, Post, PostId, Why};
 use crate::flock::{Bot, BotName, message};
-use crate::net::{ProbeResult, Rejection, Session, Timeline};
+use crate::net::{Attached, ProbeResult, Rejection, Session, Timeline};
 use crate::store::vault::{StoredTokens, Vault, VaultError};
 use crate::store::{AccountConflict, Store, StoreError};
 
@@ -324,6 +325,7 @@ pub(super) struct Intent<'a> {
     pub id: PostId,
     pub text: &'a str,
     pub planned_at: DateTime<Utc>,
+    pub attached: Attached<'a>,
 }
 
 impl LiveSession {
@@ -350,11 +352,31 @@ pub(super) async fn ready_to_post(
     run: &BotRun<'_>,
     known: Option<&Account>,
 ) -> Result<LiveSession, NotReady> {
-    request(run, known, |ready| async {
+    as_sole_owner(run, known, |ready| async { Ok(ready) }).await
+}
+
+/// Makes requests as the bot's account, if no other bot of the flock had the account first.
+pub(super) async fn as_sole_owner<T, F: Future<Output = Result<T, NotReady>>>(
+    run: &BotRun<'_>,
+    known: Option<&Account>,
+    work: impl Fn(LiveSession) -> F,
+) -> Result<T, NotReady> {
+    let work = &work;
+    request(run, known, |ready| async move {
         require_sole_owner(run, &ready).await?;
-        Ok(ready)
+        work(ready).await
     })
     .await
+}
+
+/// The full content to be sent for a post, if that is more than the text.
+pub(super) async fn compose(
+    run: &BotRun<'_>,
+    ready: &LiveSession,
+    intent: &Intent<'_>,
+) -> Result<Option<String>, NotReady> {
+    let Intent { id, text, planned_at, attached } = intent;
+    Ok(run.bound.network.compose(*id, text, *planned_at, attached, &ready.session).await?)
 }
 
 /// The same for a new post. Also returns the full content to be sent, if that is more than the text.
@@ -363,10 +385,8 @@ pub(super) async fn ready_to_send(
     known: Option<&Account>,
     intent: &Intent<'_>,
 ) -> Result<(LiveSession, Option<String>), NotReady> {
-    let Intent { id, text, planned_at } = *intent;
-    request(run, known, |ready| async move {
-        require_sole_owner(run, &ready).await?;
-        let record = run.bound.network.compose(id, text, planned_at, &ready.session).await?;
+    as_sole_owner(run, known, |ready| async move {
+        let record = compose(run, &ready, intent).await?;
         Ok((ready, record))
     })
     .await
@@ -414,8 +434,13 @@ fn taken(bound: &BoundBot, account: &Account, other: &BotName) -> Why {
 /// Probes once for a post whose outcome is unknown.
 pub(super) async fn look(run: &BotRun<'_>, post: &Post) -> Result<ProbeResult, NotReady> {
     let BotRun { engine, bound, record } = *run;
+    let uploads: Vec<Upload> = engine.store.uploads(post.id).await?.into_values().collect();
+    // If the posts before a part are gone, so is what it would answer.
+    let reply_to = thread::reply_to(run, post).await?.unwrap_or_default();
+    let attached =
+        &Attached { content: post.content.as_ref(), uploads: &uploads, reply_to: reply_to.as_ref() };
     request(run, record.account.as_ref(), |LiveSession { session, .. }| async move {
-        Ok(engine.timed(bound, Call::Look, bound.network.probe(post, &session), |_| None).await?)
+        Ok(engine.timed(bound, Call::Look, bound.network.probe(post, attached, &session), |_| None).await?)
     })
     .await
 }

@@ -6,7 +6,7 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::poem::{Line, LineId, Poem, TextId};
+use super::poem::{Entry, EntryId, EntryKey, Poem};
 use super::{AtEnd, Bot, Order};
 
 /// A bot's seed: with the number of the round it fixes the order in which `shuffle` takes the lines of a poem. It is
@@ -23,19 +23,19 @@ pub struct History {
     /// The round that the next line belongs to, from 1.
     pub round: u32,
     /// The lines used in this round.
-    pub used: HashSet<LineId>,
+    pub used: HashSet<EntryId>,
     /// The texts used in earlier rounds. All others come before them.
-    pub used_before: HashSet<TextId>,
+    pub used_before: HashSet<EntryKey>,
     /// Texts to avoid while there is an alternative: the one posted last, so that equal texts are never adjacent, and
     /// those that the network has just rejected as duplicates.
-    pub avoid: HashSet<TextId>,
+    pub avoid: HashSet<EntryKey>,
 }
 
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice<'p> {
     /// This line.
-    Line(&'p Line),
+    Entry(&'p Entry),
     /// The first line of the next round, as this round has none left.
     RoundOver,
     /// Nothing until the poem gets new lines.
@@ -50,7 +50,7 @@ pub struct Chooser<'p> {
     at_end: AtEnd,
     history: History,
     /// The lines that are left in the round, in their order, whether or not they fit.
-    left: VecDeque<&'p Line>,
+    left: VecDeque<&'p Entry>,
 }
 
 impl<'p> Chooser<'p> {
@@ -62,11 +62,11 @@ impl<'p> Chooser<'p> {
 
     /// Takes the line that comes next: it counts as posted from then on. `postable` tells whether a line fits the network;
     /// a line that doesn't is ignored.
-    pub fn take(&mut self, postable: impl Fn(&Line) -> bool) -> Choice<'p> {
+    pub fn take(&mut self, postable: impl Fn(&Entry) -> bool) -> Choice<'p> {
         if let Some(line) = self.next_line(postable) {
             self.history.used.insert(line.id);
-            self.history.avoid = HashSet::from([line.id.text]);
-            return Choice::Line(line);
+            self.history.avoid = HashSet::from([line.id.key]);
+            return Choice::Entry(line);
         }
         match self.at_end {
             AtEnd::Again if !self.history.used.is_empty() => Choice::RoundOver,
@@ -75,12 +75,12 @@ impl<'p> Chooser<'p> {
     }
 
     /// Whether a line fits takes longer to tell than when it comes, so that is not asked of all.
-    fn next_line(&mut self, postable: impl Fn(&Line) -> bool) -> Option<&'p Line> {
+    fn next_line(&mut self, postable: impl Fn(&Entry) -> bool) -> Option<&'p Entry> {
         let (mut at, mut avoided) = (0, None);
         while let Some(line) = self.left.get(at) {
             if !postable(line) {
                 self.left.remove(at);
-            } else if self.history.avoid.contains(&line.id.text) {
+            } else if self.history.avoid.contains(&line.id.key) {
                 avoided = avoided.or(Some(at));
                 at += 1;
             } else {
@@ -92,17 +92,17 @@ impl<'p> Chooser<'p> {
 
     /// Begins the next round, in which `used` is used already: by the account under another name, for example. The texts
     /// of `used_before` were used in earlier rounds, as were those of the round that ends.
-    pub fn begin_round(&mut self, (used, used_before): (HashSet<LineId>, HashSet<TextId>)) {
+    pub fn begin_round(&mut self, (used, used_before): (HashSet<EntryId>, HashSet<EntryKey>)) {
         self.history.round += 1;
         let before = std::mem::replace(&mut self.history.used, used);
         self.history.used_before.extend(used_before);
-        self.history.used_before.extend(before.iter().map(|line| line.text));
+        self.history.used_before.extend(before.iter().map(|entry| entry.key));
         self.left = left_in_round(self.poem, self.order, &self.history);
     }
 
     /// Takes a text for the last one that was posted, which the next line should not repeat.
     pub fn follow(&mut self, text: &str) {
-        self.history.avoid = HashSet::from([TextId::of(text)]);
+        self.history.avoid = HashSet::from([EntryKey::of(text)]);
     }
 
     /// What has been posted so far.
@@ -112,21 +112,21 @@ impl<'p> Chooser<'p> {
 }
 
 /// The poem's lines that are unused in this round.
-pub fn unused<'p>(poem: &'p Poem, used: &HashSet<LineId>) -> impl Iterator<Item = &'p Line> {
-    poem.lines().iter().filter(|line| !used.contains(&line.id))
+pub fn unused<'p>(poem: &'p Poem, used: &HashSet<EntryId>) -> impl Iterator<Item = &'p Entry> {
+    poem.entries().iter().filter(|line| !used.contains(&line.id))
 }
 
 /// The lines that are left in a round, in their order. Of equal lines the lowest occurrence comes first, so that deleting
 /// a copy repeats nothing.
-fn left_in_round<'p>(poem: &'p Poem, order: Order, history: &History) -> VecDeque<&'p Line> {
-    let lines = poem.lines();
+fn left_in_round<'p>(poem: &'p Poem, order: Order, history: &History) -> VecDeque<&'p Entry> {
+    let lines = poem.entries();
     let priorities = match order {
         Order::Sequence => Vec::new(),
         Order::Shuffle => shuffled(lines, history),
     };
     let mut left: Vec<usize> = (0..lines.len()).filter(|at| !history.used.contains(&lines[*at].id)).collect();
     // The sort is stable: in a sequence what is equal stays in the order of the file.
-    left.sort_by_key(|at| (history.used_before.contains(&lines[*at].id.text), priorities.get(*at)));
+    left.sort_by_key(|at| (history.used_before.contains(&lines[*at].id.key), priorities.get(*at)));
     left.into_iter().map(|at| &lines[at]).collect()
 }
 
@@ -140,16 +140,16 @@ impl History {
 
 /// The priority of each line in a round; the smallest comes first. An edit changes only the priorities of the lines that
 /// it changes, and of their copies.
-fn shuffled(lines: &[Line], history: &History) -> Vec<u128> {
+fn shuffled(lines: &[Entry], history: &History) -> Vec<u128> {
     let mut priorities: Vec<u128> =
         lines.iter().map(|line| history.seed.priority(history.round, line.id)).collect();
-    let mut copies: HashMap<TextId, Vec<usize>> =
-        lines.iter().filter(|line| line.id.occurrence > 1).map(|line| (line.id.text, Vec::new())).collect();
+    let mut copies: HashMap<EntryKey, Vec<usize>> =
+        lines.iter().filter(|line| line.id.occurrence > 1).map(|line| (line.id.key, Vec::new())).collect();
     if copies.is_empty() {
         return priorities;
     }
     for (at, line) in lines.iter().enumerate() {
-        copies.entry(line.id.text).and_modify(|places| places.push(at));
+        copies.entry(line.id.key).and_modify(|places| places.push(at));
     }
     // Copies are taken in the order of their numbers. If that were not the order of their priorities, a text would come
     // again and again for the sake of the one copy whose turn it is.
@@ -180,11 +180,11 @@ impl Seed {
     }
 
     /// Every version must give the same priorities, or a preview made by one is wrong for the next.
-    fn priority(self, round: u32, line: LineId) -> u128 {
+    fn priority(self, round: u32, line: EntryId) -> u128 {
         let digest = Sha256::new()
             .chain_update(self.0)
             .chain_update(round.to_be_bytes())
-            .chain_update(line.text.as_bytes())
+            .chain_update(line.key.as_bytes())
             .chain_update(line.occurrence.to_be_bytes())
             .finalize();
         digest[..16].iter().fold(0, |priority, byte| priority << 8 | u128::from(*byte))
@@ -232,9 +232,9 @@ mod tests {
     }
 
     /// Simulates a bot: takes the next line and records it.
-    fn take(poem: &Poem, order: Order, history: &mut History) -> Option<LineId> {
+    fn take(poem: &Poem, order: Order, history: &mut History) -> Option<EntryId> {
         let mut chooser = Chooser::new(poem, &bot(order, AtEnd::Stop), history.clone());
-        let Choice::Line(line) = chooser.take(|_| true) else { return None };
+        let Choice::Entry(line) = chooser.take(|_| true) else { return None };
         assert!(history.used.insert(line.id), "a line was taken twice");
         *history = chooser.history;
         Some(line.id)
@@ -243,7 +243,7 @@ mod tests {
     fn texts<'p>(poem: &'p Poem, order: Order, history: &mut History) -> Vec<&'p str> {
         let mut chooser = Chooser::new(poem, &bot(order, AtEnd::Stop), history.clone());
         let mut texts = Vec::new();
-        while let Choice::Line(line) = chooser.take(|_| true) {
+        while let Choice::Entry(line) = chooser.take(|_| true) {
             texts.push(line.text.as_str());
         }
         *history = chooser.history;
@@ -273,20 +273,20 @@ mod tests {
     #[test]
     fn lines_that_do_not_fit_are_ignored() {
         let (poem, bot) = (poem(&["long", "ok"]), bot(Order::Sequence, AtEnd::Again));
-        let fits = |line: &Line| line.text.len() < 3;
+        let fits = |line: &Entry| line.text.len() < 3;
         let mut chooser = Chooser::new(&poem, &bot, history(1));
-        assert!(matches!(chooser.take(fits), Choice::Line(line) if line.text == "ok"));
+        assert!(matches!(chooser.take(fits), Choice::Entry(line) if line.text == "ok"));
         assert_eq!(chooser.take(fits), Choice::RoundOver);
     }
 
     #[test]
     fn a_round_ends_only_if_it_has_begun() {
-        let (poem, nothing) = (poem(&["long"]), |_: &Line| false);
+        let (poem, nothing) = (poem(&["long"]), |_: &Entry| false);
         let (again, stop) = (bot(Order::Shuffle, AtEnd::Again), bot(Order::Shuffle, AtEnd::Stop));
         let mut history = history(1);
         let ends = |bot: &Bot, history: &History| Chooser::new(&poem, bot, history.clone()).take(nothing);
         assert_eq!(ends(&again, &history), Choice::Exhausted);
-        history.used.insert(poem.lines()[0].id);
+        history.used.insert(poem.entries()[0].id);
         assert_eq!(ends(&again, &history), Choice::RoundOver);
         assert_eq!(ends(&stop, &history), Choice::Exhausted);
     }
@@ -329,7 +329,7 @@ mod tests {
         for seed in 0..10_000 {
             let mut history = history(seed);
             let id = take(&poem, Order::Shuffle, &mut history).unwrap();
-            counts[poem.lines().iter().position(|line| line.id == id).unwrap()] += 1;
+            counts[poem.entries().iter().position(|line| line.id == id).unwrap()] += 1;
         }
         // Four standard deviations of a binomial with n = 10,000 and p = 1/5 are 160.
         assert!(counts.iter().all(|count| count.abs_diff(2_000) < 160), "{counts:?}");
@@ -367,16 +367,16 @@ mod tests {
                 for _ in 0..3 {
                     let before = history.clone();
                     let Some(id) = take(&poem, order, &mut history) else { break };
-                    let others = unused(&poem, &before.used).any(|line| !before.avoid.contains(&line.id.text));
-                    prop_assert!(!(before.avoid.contains(&id.text) && others), "a neighbour without need");
+                    let others = unused(&poem, &before.used).any(|line| !before.avoid.contains(&line.id.key));
+                    prop_assert!(!(before.avoid.contains(&id.key) && others), "a neighbour without need");
                     prop_assert!((1..id.occurrence).all(|n| {
-                        before.used.contains(&LineId { occurrence: n, ..id })
+                        before.used.contains(&EntryId { occurrence: n, ..id })
                     }), "not the lowest unused occurrence");
                 }
             }
             let last = poem(&versions[versions.len() - 1].iter().map(String::as_str).collect::<Vec<_>>());
             while take(&last, order, &mut history).is_some() {}
-            prop_assert!(last.lines().iter().all(|line| history.used.contains(&line.id)), "a line was lost");
+            prop_assert!(last.entries().iter().all(|line| history.used.contains(&line.id)), "a line was lost");
         }
 
         /// Deleting copies of a refrain never repeats a used line.
@@ -384,7 +384,7 @@ mod tests {
         fn fewer_copies_repeat_nothing(copies in 1_u32..8, taken in 0_u32..8, left in 0_u32..8, seed: u64) {
             let refrain = |n: u32| [vec!["Holy!"; n as usize], vec!["end"]].concat();
             let mut history = history(seed);
-            history.used.insert(poem(&["end"]).lines()[0].id);
+            history.used.insert(poem(&["end"]).entries()[0].id);
             let full = poem(&refrain(copies));
             let used = (0..taken).map_while(|_| take(&full, Order::Shuffle, &mut history)).count();
             let cut = poem(&refrain(left));

@@ -19,6 +19,8 @@ super::words! {
         Post = "post",
         /// To probe for a post whose outcome is unknown.
         Look = "look",
+        /// To upload a picture.
+        Upload = "upload",
     }
 }
 
@@ -101,6 +103,15 @@ pub enum Event {
         problem: String,
         /// Whether a last good version is kept.
         kept: bool,
+    },
+    /// An entry is passed over because one of its pictures can't be posted.
+    PictureBroken {
+        /// Which bot.
+        bot: BotName,
+        /// Its poem.
+        poem: PathBuf,
+        /// Which picture, what is wrong with it, and what to do.
+        problem: String,
     },
     /// The bot has no line left to post.
     Exhausted {
@@ -295,6 +306,7 @@ names! {
     Missed => "slots-missed",
     PoemRead => "poem-read",
     PoemBroken => "poem-broken",
+    PictureBroken => "picture-broken",
     Exhausted => "exhausted",
     RoundBegun => "round-started",
     NotRenamed => "rename-ignored",
@@ -350,6 +362,7 @@ impl Event {
             | Self::Released(post)
             | Self::Deleted(post) => Some(&post.bot),
             Self::Missed { bot, .. }
+            | Self::PictureBroken { bot, .. }
             | Self::Exhausted { bot, .. }
             | Self::RoundBegun { bot, .. }
             | Self::NotRenamed { bot, .. }

@@ -1,5 +1,9 @@
-//! The kinds of pictures that a post may carry. What is in their files is the business of `media`.
+//! The pictures of posts: their kinds, and what a network keeps of them until they are posted. What is in their files is the
+//! business of `media`.
 
+use chrono::{DateTime, Utc};
+
+use super::content::FileDigest;
 use super::words;
 
 words! {
@@ -55,4 +59,27 @@ mod tests {
     fn mime_subtype(kind: MediaKind) -> &'static str {
         kind.as_str().strip_prefix("image/").unwrap()
     }
+}
+
+/// A picture that a network has received, and that no post refers to yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upload {
+    /// The file that it was made from.
+    pub digest: FileDigest,
+    /// What the network calls it when it is attached: an id, or on Bluesky the blob in JSON.
+    pub remote_id: String,
+    /// What a post that the network shows calls it, if that is something else.
+    pub media_key: Option<String>,
+    /// Its width in pixels, as uploaded.
+    pub width: u32,
+    /// Its height in pixels, as uploaded.
+    pub height: u32,
+    /// When it was uploaded.
+    pub uploaded_at: DateTime<Utc>,
+    /// When the network drops it, if it has said so.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Whether the network has processed it, so that it can be attached.
+    pub ready: bool,
+    /// What uploading it has cost, in thousandths of a US dollar.
+    pub cost: u32,
 }

@@ -1,14 +1,15 @@
 //! The domain: the parts of a flock, and the rules that hold for every network, database and clock.
 //!
 //! Nothing here does I/O, waits, reads the time or generates random numbers; all of that is passed in. [`poem`] defines
-//! poems, [`choose`] chooses the next line and [`schedule`] its time, [`post`] defines the states of a post, [`event`]
-//! what others learn of it, [`account`] a bot's identity on its network, [`budget`] spending limits, [`media`]
-//! the kinds of pictures, [`message`] messages for people, and [`changes`] the differences between two versions of a flock.
+//! poems, [`content`] what their entries say, [`choose`] chooses the next line and [`schedule`] its time, [`post`] defines the states of a post, [`event`]
+//! what others learn of it, [`account`] a bot's identity on its network, [`budget`] spending limits, [`message`]
+//! messages for people, and [`changes`] the differences between two versions of a flock.
 
 pub mod account;
 pub mod budget;
 pub mod changes;
 pub mod choose;
+pub mod content;
 pub mod due;
 pub mod event;
 pub mod hint;
@@ -24,6 +25,7 @@ pub mod schedule;
 pub mod secret;
 pub mod table;
 pub mod text;
+pub mod thread;
 pub mod web;
 
 use std::fmt;

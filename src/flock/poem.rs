@@ -10,6 +10,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
 
+use super::content::Content;
 use super::table::{self, Row, TableError};
 use super::text::{forbidden_character, is_comment, resembles_comment, shows_nothing, visible};
 
@@ -34,35 +35,42 @@ super::words! {
 /// A poem: its lines in the order of the file; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Poem {
-    lines: Vec<Line>,
+    entries: Vec<Entry>,
     /// Numbers of lines in the file that are posted although they look like comments.
     doubtful: Vec<usize>,
 }
 
 /// One unit of a poem that is posted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct Entry {
     /// Its identity.
-    pub id: LineId,
-    /// The text to post.
+    pub id: EntryId,
+    /// The identity that it would have by what it says, if a table names it by an `id` of its own: what was used under
+    /// that is not posted again because it got a name.
+    pub also: Option<EntryId>,
+    /// The text to post; of a thread, all of it.
     pub text: String,
+    /// What is posted, if that is more than the text. There is always one if the entry is known by something else than its
+    /// text.
+    pub content: Option<Box<Content>>,
     /// The number of its first line in the file, from 1; for messages only.
     pub number: usize,
 }
 
-/// A line's identity: its text, and which one of several equal lines it is.
+/// An entry's identity: what it says, and which one of several equal entries it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LineId {
-    /// The text.
-    pub text: TextId,
-    /// Its number among lines of equal text, from 1.
+pub struct EntryId {
+    /// What it says.
+    pub key: EntryKey,
+    /// Its number among entries that say the same, from 1.
     pub occurrence: u32,
 }
 
-/// A text's identity: the first 16 bytes of the SHA-256 of its normalized form, so that white space and the encoding of
-/// accents don't make a new text, and a ledger row stays small.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TextId([u8; 16]);
+/// What an entry says, in 16 bytes, so that a ledger row stays small. Of a text it is the beginning of the SHA-256 of its
+/// normalized form, so that white space and the encoding of accents don't make a new text.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct EntryKey([u8; 16]);
 
 /// Why a file's contents are not a poem.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,7 +81,7 @@ pub enum PoemError {
     /// Bytes that are not UTF-8.
     #[error("this is not UTF-8: save the file as UTF-8")]
     NotUtf8 {
-        /// Line in the file, from 1.
+        /// Entry in the file, from 1.
         line: usize,
     },
     /// Not text, or text that is not a poem.
@@ -82,7 +90,7 @@ pub enum PoemError {
     /// A control character that no network can display.
     #[error("this holds the control character U+{code:04X}: remove it")]
     Control {
-        /// Line in the file, from 1.
+        /// Entry in the file, from 1.
         line: usize,
         /// The code point.
         code: u32,
@@ -138,12 +146,12 @@ impl Poem {
         }
         // Every line of a table is meant to be a row.
         let doubtful = if split.is_table() { Vec::new() } else { doubtful(text) };
-        Ok(Self { lines: number_occurrences(units), doubtful })
+        Ok(Self { entries: number_occurrences(units), doubtful })
     }
 
-    /// The lines in the order of the file.
-    pub fn lines(&self) -> &[Line] {
-        &self.lines
+    /// The entries in the order of the file.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
     }
 
     /// The numbers of lines in the file that are posted although they may be meant as comments.
@@ -299,24 +307,48 @@ fn rows(rows: Vec<Row>) -> Result<Vec<(usize, String)>, PoemError> {
     Ok(visible.into_iter().flat_map(|row| iter::repeat_n((row.number, row.text), row.weight)).collect())
 }
 
-fn number_occurrences(units: Vec<(usize, String)>) -> Vec<Line> {
-    let mut seen: HashMap<TextId, u32> = HashMap::new();
+fn number_occurrences(units: Vec<(usize, String)>) -> Vec<Entry> {
+    let mut seen: HashMap<EntryKey, u32> = HashMap::new();
     let identify = |(number, text): (usize, String)| {
-        let id = TextId::of(&text);
+        let id = EntryKey::of(&text);
         let occurrence = seen.entry(id).and_modify(|n| *n += 1).or_insert(1);
-        Line { id: LineId { text: id, occurrence: *occurrence }, text, number }
+        let id = EntryId { key: id, occurrence: *occurrence };
+        Entry { id, also: None, text, content: None, number }
     };
     units.into_iter().map(identify).collect()
 }
 
-impl TextId {
+impl EntryKey {
     /// A text's identity: NFC, with every run of white space folded into one space.
     pub fn of(text: &str) -> Self {
         let folded = normalised(text);
-        let digest = Sha256::digest(folded.as_bytes());
-        let mut id = [0; 16];
-        id.copy_from_slice(&digest[..16]);
-        Self(id)
+        Self(first_half(&Sha256::digest(folded.as_bytes())))
+    }
+
+    /// What a text says together with pictures, known by their names. Their descriptions don't matter, so that improving
+    /// one repeats nothing.
+    pub fn with_pictures(text: &str, names: &[&str]) -> Self {
+        if names.is_empty() {
+            return Self::of(text);
+        }
+        let text = normalised(text);
+        let parts = [&[&*text], names].concat();
+        Self::digest("entry with pictures", &parts)
+    }
+
+    /// A row of a table that has a name of its own.
+    pub fn named(id: &str) -> Self {
+        Self::digest("entry with an id", &[id])
+    }
+
+    /// A digest that no text has, and none of another `domain`.
+    fn digest(domain: &str, parts: &[&str]) -> Self {
+        let mut digest = Sha256::new_with_prefix(b"flockd\0");
+        for part in iter::once(&domain).chain(parts) {
+            digest.update((part.len() as u64).to_be_bytes());
+            digest.update(part);
+        }
+        Self(first_half(&digest.finalize()))
     }
 
     /// The bytes, for the ledger.
@@ -330,7 +362,13 @@ impl TextId {
     }
 }
 
-impl LineId {
+fn first_half(digest: &[u8]) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest[..16]);
+    half
+}
+
+impl EntryId {
     /// Its first digits, which are enough for a person to tell the lines of a poem apart.
     pub fn brief(&self) -> String {
         self.written(4)
@@ -338,7 +376,7 @@ impl LineId {
 
     /// The id with the number even of a line that is the first of its text, so that it means no other copy.
     pub fn exact(&self) -> String {
-        format!("{}.{}", hex::encode(self.text.0), self.occurrence)
+        format!("{}.{}", hex::encode(self.key.0), self.occurrence)
     }
 
     /// Whether a person may mean this line by `typed`: the first digits of its text's id; of one of several equal lines
@@ -347,23 +385,38 @@ impl LineId {
         let (digits, number) = typed.split_once('.').map_or((typed, None), |(id, number)| (id, Some(number)));
         let is_number = |number: &str| number.parse() == Ok(self.occurrence);
         !digits.is_empty()
-            && hex::encode(self.text.0).starts_with(&digits.to_ascii_lowercase())
+            && hex::encode(self.key.0).starts_with(&digits.to_ascii_lowercase())
             && number.is_none_or(is_number)
     }
 
     fn written(&self, bytes: usize) -> String {
-        let digits = hex::encode(&self.text.0[..bytes]);
+        let digits = hex::encode(&self.key.0[..bytes]);
         if self.occurrence == 1 { digits } else { format!("{digits}.{}", self.occurrence) }
     }
 }
 
-impl fmt::Display for LineId {
+impl fmt::Display for EntryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.written(16))
     }
 }
 
-impl fmt::Debug for TextId {
+impl From<EntryKey> for String {
+    fn from(key: EntryKey) -> Self {
+        hex::encode(key.0)
+    }
+}
+
+impl TryFrom<String> for EntryKey {
+    type Error = &'static str;
+
+    fn try_from(digits: String) -> Result<Self, &'static str> {
+        let bytes = hex::decode(digits).ok();
+        bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or("an entry's key has 32 hexadecimal digits")
+    }
+}
+
+impl fmt::Debug for EntryKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(&self.0[..4]))
     }
@@ -375,7 +428,7 @@ mod tests {
 
     fn texts(file: &str, split: Split) -> Vec<(usize, String)> {
         let poem = Poem::parse(file.as_bytes(), split).unwrap();
-        poem.lines().iter().map(|line| (line.number, line.text.clone())).collect()
+        poem.entries().iter().map(|line| (line.number, line.text.clone())).collect()
     }
 
     #[test]
@@ -401,8 +454,8 @@ mod tests {
         // A stanza and an entry of the same text are the same line to the ledger.
         let stanza = Poem::parse(b"one\ntwo\n", Split::Stanza).unwrap();
         assert_eq!(
-            Poem::parse(b"%\none\n\ntwo\n%\n", Split::Percent).unwrap().lines()[0].id,
-            stanza.lines()[0].id
+            Poem::parse(b"%\none\n\ntwo\n%\n", Split::Percent).unwrap().entries()[0].id,
+            stanza.entries()[0].id
         );
     }
 
@@ -427,7 +480,7 @@ mod tests {
     /// Every version must recognize the identities in existing ledgers.
     #[test]
     fn identities_stay_what_they_were() {
-        let id = |text: &str| format!("{:?}", TextId::of(text));
+        let id = |text: &str| format!("{:?}", EntryKey::of(text));
         assert_eq!(id("one"), "7692c3ad");
         assert_eq!(id(" \u{feff}caf\u{e9}\tnoir "), id("\u{feff}cafe\u{301} noir"));
         assert_ne!(id("\u{200b}one"), id("one"));
@@ -436,12 +489,12 @@ mod tests {
     #[test]
     fn a_person_names_a_line_by_its_first_digits() {
         let poem = Poem::parse(b"one\ntwo\none\n", Split::Line).unwrap();
-        let [first, _, again] = poem.lines() else { panic!("three lines") };
+        let [first, _, again] = poem.entries() else { panic!("three lines") };
         let id = "7692c3ad3540bb803c020b3aee66cd88";
         assert_eq!((first.id.to_string().as_str(), first.id.brief().as_str()), (id, "7692c3ad"));
         assert_eq!((again.id.to_string(), again.id.brief().as_str()), (format!("{id}.2"), "7692c3ad.2"));
         let meant = |typed: &str| {
-            let lines = poem.lines().iter().filter(|line| line.id.matches(typed));
+            let lines = poem.entries().iter().filter(|line| line.id.matches(typed));
             lines.map(|line| line.number).collect::<Vec<_>>()
         };
         assert_eq!(meant("7692"), [1, 3]);
@@ -457,14 +510,14 @@ mod tests {
     #[test]
     fn equal_lines_are_told_apart_by_their_count() {
         let poem = Poem::parse("Holy!\nso  be it\nHoly!\nso be\tit\n".as_bytes(), Split::Line).unwrap();
-        let counts: Vec<u32> = poem.lines().iter().map(|line| line.id.occurrence).collect();
+        let counts: Vec<u32> = poem.entries().iter().map(|line| line.id.occurrence).collect();
         assert_eq!(counts, [1, 1, 2, 2]);
     }
 
     #[test]
     fn spelling_of_accents_makes_no_new_text() {
-        assert_eq!(TextId::of("caf\u{e9}  noir"), TextId::of("cafe\u{301} noir"));
-        assert_ne!(TextId::of("Cafe noir"), TextId::of("cafe noir"));
+        assert_eq!(EntryKey::of("caf\u{e9}  noir"), EntryKey::of("cafe\u{301} noir"));
+        assert_ne!(EntryKey::of("Cafe noir"), EntryKey::of("cafe noir"));
     }
 
     #[test]

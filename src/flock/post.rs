@@ -6,7 +6,8 @@
 //!    │           ├──────> planned                    provably not accepted: the same post, later
 //!    │           ├──────> released                   not accepted, and too late to try again
 //!    │           └──────> unknown ──> posted | planned | released      settled, by a probe or by a person
-//!    └──────────> released                           given up before sending: the line is free again
+//!    ├──────────> released                           given up before sending: the entry is free again
+//!    └──────────> refused                            the network rejected a picture of it
 //! ```
 //!
 //! A line that a person passes over begins as `refused`, without being sent, and may become `released`.
@@ -21,7 +22,8 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::poem::LineId;
+use super::content::{Content, Medium, Part};
+use super::poem::EntryId;
 use super::{BotName, NetworkKind, text};
 
 super::words! {
@@ -79,6 +81,12 @@ super::words! {
         Silence = "silence",
         /// The program ended between sending and recording the result.
         Interrupted = "interrupted",
+        /// A picture is missing, damaged, or rejected by the network.
+        Picture = "picture",
+        /// The post that a part of a thread answers is not there, or its id is not known.
+        Thread = "thread",
+        /// The network does not let the app reply.
+        Replies = "replies",
         /// A person decided it.
         Person = "person",
         /// Only a person can say whether it arrived.
@@ -104,6 +112,7 @@ impl State {
         (Self::Planned, Self::Sending),
         (Self::Planned, Self::Released),
         (Self::Planned, Self::Planned),
+        (Self::Planned, Self::Refused),
         (Self::Sending, Self::Posted),
         (Self::Sending, Self::Refused),
         (Self::Sending, Self::Planned),
@@ -176,11 +185,19 @@ pub struct Post {
     pub slot: Option<DateTime<Utc>>,
     /// The slot plus its delay; for a manual post, the time of the request.
     pub due_at: DateTime<Utc>,
-    /// The line, and the round in which it is used; `None` for a manual text, and for a slot given up before a line was
-    /// chosen.
-    pub line: Option<(u32, LineId)>,
-    /// The text, fixed when planned; `None` only for a slot given up before a line was chosen.
+    /// The first post of the thread that this one continues; `None` if it is itself the first, or alone.
+    pub head: Option<PostId>,
+    /// Which part of its thread it is, from 0.
+    pub part: u32,
+    /// The entry, and the round in which it is used; `None` for a manual text, for a part after the first, and for a slot
+    /// given up before an entry was chosen.
+    pub entry: Option<(u32, EntryId)>,
+    /// The text, fixed when planned; the first post of a thread has all of it. `None` only for a slot given up before an
+    /// entry was chosen.
     pub text: Option<String>,
+    /// What is posted, if that is more than the text. Its first part is what this post says; the others are left to the
+    /// posts that continue the thread.
+    pub content: Option<Content>,
     /// The complete record to send, fixed before the first attempt, on a network where it is more than the text.
     pub record: Option<String>,
     /// Number of requests made.
@@ -212,6 +229,29 @@ pub struct Post {
 }
 
 impl Post {
+    /// Whether a person asked for it: it has no slot, and continues no thread.
+    pub const fn is_by_hand(&self) -> bool {
+        self.slot.is_none() && self.head.is_none()
+    }
+
+    /// The text that is sent: that of its part.
+    pub fn own_text(&self) -> Option<&str> {
+        match &self.content {
+            Some(content) => content.parts.first().map(|part| part.text.as_str()),
+            None => self.text.as_deref(),
+        }
+    }
+
+    /// The pictures that are sent with it.
+    pub fn media(&self) -> &[Medium] {
+        self.content.iter().flat_map(|content| content.parts.first()).next().map_or(&[], |part| &part.media)
+    }
+
+    /// The number of posts that its thread has; 1 if there is no thread.
+    pub fn parts(&self) -> usize {
+        self.content.as_ref().map_or(1, |content| content.parts.len())
+    }
+
     /// Whether this is a line that a person passed over, even if that was undone since.
     pub fn is_pass(&self) -> bool {
         matches!(self.state, State::Refused | State::Released)
@@ -319,6 +359,32 @@ impl Move {
     }
 }
 
+/// The line between the parts of a thread.
+pub const NEXT_PART: &str = "---";
+
+/// What a person gave, as it will be posted: a text, in which lines that are only `---` begin the next part of a thread, with
+/// pictures in the first.
+pub fn content_by_hand(text: &str, media: Vec<Medium>) -> Result<Content, BadText> {
+    let text = text.replace("\r\n", "\n");
+    let mut parts = vec![Vec::new()];
+    for line in text.split('\n') {
+        match parts.last_mut() {
+            Some(part) if line.trim() != NEXT_PART => part.push(line),
+            _ => parts.push(Vec::new()),
+        }
+    }
+    let parts = parts.iter().map(|lines| lines.join("\n")).enumerate();
+    let parts = parts.map(|(number, text)| {
+        let media = if number == 0 { media.clone() } else { Vec::new() };
+        let text = match text_by_hand(&text) {
+            Err(BadText::Empty) if !media.is_empty() => String::new(),
+            text => text?,
+        };
+        Ok(Part { text, media })
+    });
+    Ok(Content { parts: parts.collect::<Result<_, _>>()?, ..Content::default() })
+}
+
 /// Why a manual text can't be posted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadText {
@@ -364,6 +430,26 @@ mod tests {
         let (early, late) = (PostId::new(at(1_000), [255; 10]), PostId::new(at(1_001), [0; 10]));
         assert!(early.to_string() < late.to_string());
         assert_eq!(early.to_string().parse::<PostId>().unwrap(), early);
+    }
+
+    #[test]
+    fn a_text_by_hand_may_be_a_thread_and_have_pictures() {
+        let owl = Medium { name: "owl.jpg".to_owned(), alt: "an owl".to_owned(), digest: None };
+        let texts = |text: &str, media: &[Medium]| -> Result<Vec<(String, usize)>, BadText> {
+            let parts = content_by_hand(text, media.to_vec())?.parts;
+            Ok(parts.into_iter().map(|part| (part.text, part.media.len())).collect())
+        };
+        let part = |text: &str, media| (text.to_owned(), media);
+        assert_eq!(texts("one\r\n", &[]), Ok(vec![part("one", 0)]));
+        assert_eq!(
+            texts("a\n\n---\nb\n ---\nc--- d", &[]),
+            Ok(vec![part("a", 0), part("b", 0), part("c--- d", 0)])
+        );
+        assert_eq!(texts(" ", std::slice::from_ref(&owl)), Ok(vec![part("", 1)]));
+        assert_eq!(texts("\n---\nb", &[owl]), Ok(vec![part("", 1), part("b", 0)]));
+        for empty in ["", "---", "a\n---", "---\na", "a\n---\n \n---\nb"] {
+            assert_eq!(texts(empty, &[]), Err(BadText::Empty), "{empty:?}");
+        }
     }
 
     #[test]

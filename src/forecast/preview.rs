@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use crate::flock::account::Account;
 use crate::flock::choose::{Choice, Chooser, History};
 use crate::flock::due::{self, Due, HOUR};
-use crate::flock::poem::{Line, LineId, Poem};
+use crate::flock::poem::{Entry, EntryId, Poem};
 use crate::flock::post::{Post, State};
 use crate::flock::{Bot, BotName};
 use crate::net;
@@ -29,7 +29,7 @@ pub struct ComingPost {
     /// When it is due: the slot with its delay, or when the next attempt is made.
     pub due_at: DateTime<Utc>,
     /// The round and the line that it uses; `None` for a text given by hand.
-    pub line: Option<(u32, LineId)>,
+    pub entry: Option<(u32, EntryId)>,
     /// The text.
     pub text: String,
 }
@@ -94,7 +94,7 @@ pub async fn preview(
             break;
         };
         let text = line.text.clone();
-        walk.add(ComingPost { slot: Some(slot), due_at, line: Some((round, line.id)), text }, false);
+        walk.add(ComingPost { slot: Some(slot), due_at, entry: Some((round, line.id)), text }, false);
     }
     Ok(Preview { posts: walk.posts, exhausted })
 }
@@ -126,7 +126,7 @@ impl<'p> Walk<'p> {
     ) -> Result<Self, StoreError> {
         let mut history = store.history(owner, record).await?;
         let open = record.open.as_ref();
-        let given_up = open.filter(|post| is_given_up(bot, post, now)).and_then(|post| post.line);
+        let given_up = open.filter(|post| is_given_up(bot, post, now)).and_then(|post| post.entry);
         history.used.retain(|line| given_up.is_none_or(|(_, given_up)| given_up != *line));
         let mut walk = Self {
             owner: owner.clone(),
@@ -190,12 +190,12 @@ impl<'p> Walk<'p> {
     }
 
     /// The line that comes next, and its round; `None` if no line is left.
-    async fn choose(&mut self, store: &dyn Store, bot: &Bot) -> Result<Option<(u32, &'p Line)>, StoreError> {
+    async fn choose(&mut self, store: &dyn Store, bot: &Bot) -> Result<Option<(u32, &'p Entry)>, StoreError> {
         for _ in 0..2 {
-            let fits = |line: &Line| net::validate(bot, self.account.as_ref(), &line.text).is_ok();
+            let fits = |line: &Entry| net::validate(bot, self.account.as_ref(), &line.text).is_ok();
             let round = self.chooser.history().round;
             match self.chooser.take(fits) {
-                Choice::Line(line) => return Ok(Some((round, line))),
+                Choice::Entry(line) => return Ok(Some((round, line))),
                 Choice::RoundOver => {
                     self.chooser.begin_round(store.round(&self.owner, round + 1).await?);
                 }
@@ -237,5 +237,5 @@ fn is_given_up(bot: &Bot, post: &Post, now: DateTime<Utc>) -> bool {
 fn of_planned(post: &Post, now: DateTime<Utc>) -> ComingPost {
     let due_at = post.retry_at.unwrap_or(post.due_at).max(now);
     let text = post.text.clone().unwrap_or_default();
-    ComingPost { slot: post.slot, due_at, line: post.line, text }
+    ComingPost { slot: post.slot, due_at, entry: post.entry, text }
 }

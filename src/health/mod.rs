@@ -23,7 +23,7 @@ pub use self::line_counts::LineCounts;
 pub use self::snapshot::{BotSnapshot, Snapshot, Trouble};
 use crate::clock::SystemClock;
 use crate::flock::message::Message;
-use crate::flock::poem::Line;
+use crate::flock::poem::Entry;
 use crate::flock::post::Cause;
 use crate::flock::{AtEnd, Bot, BotName, choose};
 use crate::net;
@@ -239,8 +239,8 @@ async fn lines(
         (Some(ledger), None) => ledger.account(&bot.name).await?,
         (None, None) => None,
     };
-    let fits = |line: &&Line| net::validate(bot, account.as_ref(), &line.text).is_ok();
-    let total = poem.lines().iter().filter(fits).count();
+    let fits = |line: &&Entry| net::validate(bot, account.as_ref(), &line.text).is_ok();
+    let total = poem.entries().iter().filter(fits).count();
     let left = choose::unused(&poem, &used).filter(fits).count();
     if left == 0 && reading.unsettled.is_some() {
         // Its end may still be ahead.

@@ -49,7 +49,7 @@ pub async fn look_renamed(store: &dyn Store, bots: &[Arc<Bot>]) -> Result<Vec<Lo
             continue;
         }
         let Ok(poem) = sources::read_file_async(&bot.poem, bot.split).await else { continue };
-        let lines: HashSet<_> = poem.lines().iter().map(|line| line.id).collect();
+        let lines: HashSet<_> = poem.entries().iter().map(|line| line.id).collect();
         let alike = gone_with_lines.iter().filter(|(_, network, _)| *network == Some(bot.network));
         let alike = alike.map(|(was, _, used)| (was, used.intersection(&lines).count()));
         if let Some((was, lines)) = alike.filter(|(_, lines)| *lines > 0).max_by_key(|(_, lines)| *lines) {

@@ -188,7 +188,7 @@ impl<'a> From<&'a Post> for PostRow<'a> {
             planned_at: instant(post.planned_at),
             settled_at: post.settled_at.map(instant),
             cause: post.cause.map(|cause| cause.as_str()),
-            round: post.line.map(|(round, _)| round),
+            round: post.entry.map(|(round, _)| round),
         }
     }
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::adapter::{Adapter, TextRules};
-use super::{Network, Outcome, ProbeResult, Rejection, Sent, Session, TextError, Timeline};
+use super::{Attached, Network, Outcome, ProbeResult, Rejection, Sent, Session, TextError, Timeline};
 use crate::flock::NetworkKind;
 use crate::flock::account::Account;
 use crate::flock::post::{Cause, Post, Why};
@@ -44,7 +44,7 @@ impl Network for Feed {
         Ok(None)
     }
 
-    async fn send(&self, post: &Post, _session: &Session) -> Sent {
+    async fn send(&self, post: &Post, _attached: &Attached<'_>, _session: &Session) -> Sent {
         let id = post.id;
         Outcome::Posted {
             remote_id: format!("urn:uuid:{id}"),
@@ -54,7 +54,12 @@ impl Network for Feed {
         .into()
     }
 
-    async fn probe(&self, _post: &Post, _session: &Session) -> Result<ProbeResult, Rejection> {
+    async fn probe(
+        &self,
+        _post: &Post,
+        _attached: &Attached<'_>,
+        _session: &Session,
+    ) -> Result<ProbeResult, Rejection> {
         Ok(ProbeResult::Absent)
     }
 

@@ -4,6 +4,7 @@
 //! *means* ([`Outcome`]), and the engine decides what happens next. Nothing here retries or stores tokens.
 
 mod adapter;
+mod attached;
 pub mod bluesky;
 mod diagnosis;
 pub mod environment;
@@ -30,10 +31,12 @@ use chrono::{DateTime, Utc};
 use url::Url;
 
 use crate::flock::account::{Account, Profile, Registration, Tokens};
+use crate::flock::media::Upload;
 use crate::flock::network::SignInKind;
-use crate::flock::poem::TextId;
+use crate::flock::poem::EntryKey;
 use crate::flock::post::{Cause, Post, PostId, Why};
 pub use adapter::{ClientConfig, TextError};
+pub use attached::{Attached, Picture, ReplyTo, UploadError, Uploaded};
 pub use diagnosis::Explanation;
 pub use identity::is_expected;
 pub use registry::{code_in, connect, explanations, length, mentions, price, validate};
@@ -89,13 +92,25 @@ pub trait Network: Send + Sync {
         _id: PostId,
         _text: &str,
         _at: DateTime<Utc>,
+        _attached: &Attached<'_>,
         _session: &Session,
     ) -> Result<Option<String>, Rejection> {
         Ok(None)
     }
 
+    /// Uploads a picture, with its description where the network wants it there. It is not visible until a post refers to it,
+    /// so it may be uploaded again.
+    async fn upload(&self, _picture: &Picture, _session: &Session) -> Result<Uploaded, UploadError> {
+        Err(UploadError::Refused("pictures can't be posted there".to_owned()))
+    }
+
+    /// Whether the network has processed an upload that was not ready.
+    async fn is_processed(&self, _upload: &Upload, _session: &Session) -> Result<bool, UploadError> {
+        Ok(true)
+    }
+
     /// Makes one attempt to post.
-    async fn send(&self, post: &Post, session: &Session) -> Sent;
+    async fn send(&self, post: &Post, attached: &Attached<'_>, session: &Session) -> Sent;
 
     /// The pause before each probe for a post whose outcome is unknown. There are no more probes than pauses.
     fn probe_delays(&self) -> &[Duration] {
@@ -103,14 +118,19 @@ pub trait Network: Send + Sync {
     }
 
     /// Looks once for a post whose outcome is unknown. An error means that the network can't be asked now.
-    async fn probe(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection>;
+    async fn probe(
+        &self,
+        post: &Post,
+        attached: &Attached<'_>,
+        session: &Session,
+    ) -> Result<ProbeResult, Rejection>;
 
     /// What the account has posted since an instant, oldest first.
     async fn timeline_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Rejection>;
 
     /// Whether `theirs`, as the network shows it, may be the text `ours`.
     fn same_text(&self, ours: &str, theirs: &str) -> bool {
-        TextId::of(ours) == TextId::of(theirs)
+        EntryKey::of(ours) == EntryKey::of(theirs)
     }
 
     /// Deletes a post. Succeeds if it was deleted before.
@@ -237,6 +257,22 @@ pub enum Outcome {
     NotAccepted(Rejection),
     /// Provably not accepted, for an unfamiliar reason: it may be the text, the account or the app.
     Unclear(Rejection),
+    /// Provably not accepted, because of its uploads: the network has dropped them, or has not processed them. New uploads
+    /// may help.
+    UploadsRejected {
+        /// What it said.
+        reason: String,
+    },
+    /// Provably not accepted, because the app may not reply, not even to the account's own posts.
+    RepliesForbidden {
+        /// What it said.
+        reason: String,
+    },
+    /// Provably not accepted, because the post that it answers is gone.
+    ParentGone {
+        /// What it said.
+        reason: String,
+    },
     /// The request was sent, and no conclusive answer came.
     Unknown {
         /// What happened.

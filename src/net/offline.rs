@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline};
+use super::{Attached, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline};
 use crate::flock::account::Account;
 use crate::flock::post::{Post, Why};
 
@@ -17,11 +17,16 @@ impl Network for Paper {
         Ok(None)
     }
 
-    async fn send(&self, post: &Post, _session: &Session) -> Sent {
+    async fn send(&self, post: &Post, _attached: &Attached<'_>, _session: &Session) -> Sent {
         Outcome::Posted { remote_id: format!("paper:{}", post.id), url: None, note: None }.into()
     }
 
-    async fn probe(&self, _post: &Post, _session: &Session) -> Result<ProbeResult, Rejection> {
+    async fn probe(
+        &self,
+        _post: &Post,
+        _attached: &Attached<'_>,
+        _session: &Session,
+    ) -> Result<ProbeResult, Rejection> {
         Ok(ProbeResult::Absent)
     }
 
@@ -57,11 +62,16 @@ impl Network for Locked {
         Err(self.rejection())
     }
 
-    async fn send(&self, _post: &Post, _session: &Session) -> Sent {
+    async fn send(&self, _post: &Post, _attached: &Attached<'_>, _session: &Session) -> Sent {
         Outcome::NotAccepted(self.rejection()).into()
     }
 
-    async fn probe(&self, _post: &Post, _session: &Session) -> Result<ProbeResult, Rejection> {
+    async fn probe(
+        &self,
+        _post: &Post,
+        _attached: &Attached<'_>,
+        _session: &Session,
+    ) -> Result<ProbeResult, Rejection> {
         Err(self.rejection())
     }
 

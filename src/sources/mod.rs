@@ -3,6 +3,7 @@
 //! edit takes effect with the next slot. `stability` decides how long a file must be unchanged before it counts.
 
 pub mod edit;
+pub mod pictures;
 mod stability;
 
 use std::collections::{HashMap, HashSet};

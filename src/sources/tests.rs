@@ -82,7 +82,7 @@ impl Table {
 }
 
 fn texts(reading: &Reading) -> Vec<String> {
-    let lines = reading.poem.iter().flat_map(|poem| poem.lines());
+    let lines = reading.poem.iter().flat_map(|poem| poem.entries());
     lines.map(|line| line.text.clone()).collect()
 }
 

@@ -8,7 +8,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::flock::account::Account;
 use crate::flock::choose::Seed;
-use crate::flock::poem::{LineId, TextId};
+use crate::flock::content::Content;
+use crate::flock::poem::{EntryId, EntryKey};
 use crate::flock::post::{Post, PostId, State, Why};
 use crate::flock::schedule::Schedule;
 use crate::flock::{BotName, NetworkKind};
@@ -40,7 +41,7 @@ pub struct BotRecord {
     /// The last post that the network accepted, even if it has been deleted since.
     pub last_posted: Option<Post>,
     /// Texts that the next line should not have: the previous one, and those rejected as duplicates since.
-    pub avoid: HashSet<TextId>,
+    pub avoid: HashSet<EntryKey>,
     /// Its seed, which decides the order in which its lines come.
     pub seed: Seed,
     /// How many posts were sent in the last sixty minutes.
@@ -114,10 +115,14 @@ pub struct Draft {
     pub slot: Option<DateTime<Utc>>,
     /// When it is due: the slot with its delay.
     pub due_at: DateTime<Utc>,
-    /// Round and line, if it uses one.
-    pub line: Option<(u32, LineId)>,
+    /// The first post of the thread that it continues, and which part it is.
+    pub continues: Option<(PostId, u32)>,
+    /// Round and entry, if it uses one.
+    pub entry: Option<(u32, EntryId)>,
     /// The text, fixed from now on.
     pub text: Option<String>,
+    /// What is posted, if that is more than the text: its first part now, the others later; fixed too.
+    pub content: Option<Content>,
     /// The full record to be sent, if it is more than the text and already known; fixed too.
     pub record: Option<String>,
     /// How many slots are passed over with this one.
@@ -137,6 +142,8 @@ pub struct Draft {
 pub enum Beginning {
     /// As `sending`: intent and attempt in one commit.
     Sending,
+    /// As `planned`, to be tried at once: its pictures have to be uploaded first, or it continues a thread.
+    Ready,
     /// As `planned`, to be tried at this instant.
     Planned(Why, DateTime<Utc>),
     /// As `released`: given up at once.
@@ -152,7 +159,7 @@ impl Beginning {
     pub const fn state(&self) -> State {
         match self {
             Self::Sending => State::Sending,
-            Self::Planned(..) => State::Planned,
+            Self::Ready | Self::Planned(..) => State::Planned,
             Self::Released(_) | Self::Skipped(_) => State::Released,
             Self::PassedOver(_) => State::Refused,
         }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
+use crate::flock::content::Content;
 use crate::flock::message::Message;
 use crate::flock::post::PostId;
 
@@ -27,7 +28,21 @@ pub enum CommandKind {
         /// The text; `None` for the next line.
         text: Option<String>,
     },
-    /// Delete a post.
+    /// Post now what a person gave, if that is more than a text.
+    PostContent {
+        /// The bot.
+        bot: String,
+        /// What to post. Its pictures are in the ledger, by their digests.
+        content: Content,
+    },
+    /// Continue a thread where it broke off.
+    ResumePost {
+        /// The bot that it belongs to.
+        bot: String,
+        /// Any post of the thread.
+        post: String,
+    },
+    /// Delete a post, with all parts of its thread.
     Delete {
         /// The bot that it belongs to.
         bot: String,
@@ -113,6 +128,8 @@ impl CommandKind {
     pub fn bot(&self) -> &str {
         match self {
             Self::Post { bot, .. }
+            | Self::PostContent { bot, .. }
+            | Self::ResumePost { bot, .. }
             | Self::Delete { bot, .. }
             | Self::SignedIn { bot }
             | Self::Pause { bot }

@@ -15,7 +15,7 @@ pub mod sqlite;
 pub mod transfer;
 pub mod vault;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Duration;
@@ -33,7 +33,9 @@ use self::sessions::Sessions;
 use self::transfer::{Arrivals, BadLine, Imported, Record};
 use crate::flock::account::Account;
 use crate::flock::choose::{History, Seed};
-use crate::flock::poem::{LineId, TextId};
+use crate::flock::content::FileDigest;
+use crate::flock::media::{MediaKind, Upload};
+use crate::flock::poem::{EntryId, EntryKey};
 use crate::flock::post::{Move, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
 
@@ -68,7 +70,7 @@ pub trait Store: Sessions + Send + Sync {
     async fn bot_record(&self, bot: &BotName, now: DateTime<Utc>) -> Result<Option<BotRecord>, StoreError>;
 
     /// The lines that a bot has used in a round, and those that its account has recently used under other names.
-    async fn used(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError>;
+    async fn used(&self, bot: &BotName, round: u32) -> Result<HashSet<EntryId>, StoreError>;
 
     /// The number of lines in [`Store::used`].
     async fn count_used(&self, bot: &BotName, round: u32) -> Result<u32, StoreError>;
@@ -88,12 +90,12 @@ pub trait Store: Sessions + Send + Sync {
         &self,
         bot: &BotName,
         round: u32,
-    ) -> Result<(HashSet<LineId>, HashSet<TextId>), StoreError> {
+    ) -> Result<(HashSet<EntryId>, HashSet<EntryKey>), StoreError> {
         Ok((self.used(bot, round).await?, self.used_before(bot, round).await?))
     }
 
     /// The texts that a bot used in the rounds before this one, and all that its account used under other names.
-    async fn used_before(&self, bot: &BotName, round: u32) -> Result<HashSet<TextId>, StoreError>;
+    async fn used_before(&self, bot: &BotName, round: u32) -> Result<HashSet<EntryKey>, StoreError>;
 
     /// A bot's seed, drawn now if the bot has none yet. Works even before the bot is entered.
     async fn seed(&self, bot: &BotName) -> Result<Seed, StoreError>;
@@ -106,26 +108,79 @@ pub trait Store: Sessions + Send + Sync {
     ) -> Result<Vec<DateTime<Utc>>, StoreError>;
 
     /// The lines that a person passed over in this round or a later one, newest first, each with its round.
-    async fn passed_over(&self, bot: &BotName, round: u32) -> Result<Vec<(u32, LineId)>, StoreError>;
+    async fn passed_over(&self, bot: &BotName, round: u32) -> Result<Vec<(u32, EntryId)>, StoreError>;
 
     /// Frees a line that a person passed over in a round, and returns its row. A line that the command `by` has already
     /// freed is returned as it is; `None` if there is nothing to free.
     async fn undo_pass(
         &self,
         bot: &BotName,
-        line: Option<(u32, LineId)>,
+        line: Option<(u32, EntryId)>,
         by: PostId,
         now: DateTime<Utc>,
     ) -> Result<Option<Post>, StoreError>;
 
     /// How often the network rejected a text as a duplicate in a round.
-    async fn duplicates(&self, bot: &BotName, round: u32, text: TextId) -> Result<u32, StoreError>;
+    async fn duplicates(&self, bot: &BotName, round: u32, text: EntryKey) -> Result<u32, StoreError>;
 
     /// Opens a post, or records that a slot was given up. Either way, the slot counts as handled.
     async fn open(&self, draft: &Draft) -> Result<Post, StoreError>;
 
     /// Moves a post along one edge of the state graph.
     async fn advance(&self, id: PostId, step: &Move, now: DateTime<Utc>) -> Result<Post, StoreError>;
+
+    /// Moves a post, and opens the next one of its thread, in one commit.
+    async fn advance_and_open(
+        &self,
+        id: PostId,
+        step: &Move,
+        now: DateTime<Utc>,
+        next: &Draft,
+    ) -> Result<(Post, Post), StoreError>;
+
+    /// The first post of a thread, and every attempt at its other parts, in the order of the parts and of the attempts.
+    async fn thread(&self, head: PostId) -> Result<Vec<Post>, StoreError>;
+
+    /// The posts that continue the threads that begin with these, thread by thread, in the order of [`Store::thread`].
+    async fn parts_of(&self, heads: &[PostId]) -> Result<Vec<Post>, StoreError>;
+
+    /// Whether the network denied an app the last reply that it tried.
+    async fn replies_forbidden(&self, app: &str) -> Result<bool, StoreError>;
+
+    /// What was uploaded for a post, by the place among its pictures, from 0.
+    async fn uploads(&self, post: PostId) -> Result<BTreeMap<u32, Upload>, StoreError>;
+
+    /// Records an upload for a post, made with this app, in place of an earlier one. What that has cost still counts.
+    async fn keep_upload(
+        &self,
+        post: PostId,
+        place: u32,
+        upload: &Upload,
+        app: Option<&str>,
+    ) -> Result<(), StoreError>;
+
+    /// Records that the network has processed an upload.
+    async fn upload_processed(&self, post: PostId, place: u32) -> Result<(), StoreError>;
+
+    /// Lets a post's uploads expire, so that they are made again before it is sent.
+    async fn expire_uploads(&self, post: PostId, now: DateTime<Utc>) -> Result<(), StoreError>;
+
+    /// Keeps a picture that the daemon serves, or that a person gave for a post, by the digest of its bytes.
+    async fn keep_medium(
+        &self,
+        digest: FileDigest,
+        picture: (MediaKind, &[u8]),
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError>;
+
+    /// A picture that was kept.
+    async fn medium(&self, digest: FileDigest) -> Result<Option<(MediaKind, Vec<u8>)>, StoreError>;
+
+    /// Whether a post on a feed shows this picture to readers.
+    async fn is_shown(&self, digest: FileDigest) -> Result<bool, StoreError>;
+
+    /// Drops the kept pictures that no post shows any more, or may yet show.
+    async fn drop_unused_media(&self, now: DateTime<Utc>) -> Result<(), StoreError>;
 
     /// Advances the bot's last slot to `newest`; `missed` of the slots passed without a post. The last slot never goes
     /// back.
@@ -195,7 +250,7 @@ pub trait Store: Sessions + Send + Sync {
     async fn other_names(&self, bot: &BotName) -> Result<Vec<BotName>, StoreError>;
 
     /// The lines in [`Store::used`] that the account has used under these names.
-    async fn used_elsewhere(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError>;
+    async fn used_elsewhere(&self, bot: &BotName, round: u32) -> Result<HashSet<EntryId>, StoreError>;
 
     /// The credential row of a bot, even before the ledger has the bot.
     async fn credential(&self, bot: &BotName) -> Result<CredentialRow, StoreError>;
@@ -296,7 +351,7 @@ pub trait Store: Sessions + Send + Sync {
     /// How many leading characters distinguish each of these ids from every other id in the ledger.
     async fn distinct_id_length(&self, ids: &[PostId]) -> Result<usize, StoreError>;
 
-    /// Posts, newest first.
+    /// Posts, newest first; of each thread only the first.
     async fn posts(&self, filter: &Filter) -> Result<Vec<Post>, StoreError>;
 
     /// Posts planned at `from` or later and before `until`, oldest first; at most `most` of them.
@@ -412,7 +467,7 @@ pub struct Find {
     /// The network.
     pub network: NetworkKind,
     /// The round and the line that it uses.
-    pub line: (u32, LineId),
+    pub entry: (u32, EntryId),
     /// The line's text.
     pub text: String,
     /// The network's id for it.

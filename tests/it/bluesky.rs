@@ -4,7 +4,7 @@ use flockd::clock::{Clock as _, SystemClock};
 use flockd::flock::PostOptions;
 use flockd::flock::account::Tokens;
 use flockd::flock::post::{Cause, Post};
-use flockd::net::{Network as _, Outcome, ProbeResult, Session, Timeline};
+use flockd::net::{Attached, Network as _, Outcome, ProbeResult, Session, Timeline};
 use serde_json::{Value, json};
 
 use crate::support::fake_server::{Behaviour, Reply};
@@ -139,7 +139,7 @@ async fn an_existing_record_under_the_same_key_is_compared() {
         reason.contains("another record is where this post should be") && reason.contains(&uri),
         "{reason}"
     );
-    assert_eq!(sky.bluesky.probe(&post, &sky.session).await, Ok(NOT_YET));
+    assert_eq!(sky.bluesky.probe(&post, &Attached::default(), &sky.session).await, Ok(NOT_YET));
     assert_eq!(pds.texts(&walt).await, ["theirs"], "it is not written over");
 }
 
@@ -147,9 +147,10 @@ async fn an_existing_record_under_the_same_key_is_compared() {
 async fn a_post_is_found_by_its_key_and_deleted() {
     let (pds, proxy, walt, sky) = walt().await;
     let mut post = sky.plan(1, "here").await.unwrap();
-    assert_eq!(sky.bluesky.probe(&post, &sky.session).await, Ok(NOT_YET));
+    assert_eq!(sky.bluesky.probe(&post, &Attached::default(), &sky.session).await, Ok(NOT_YET));
     post.remote_id = Some(id_of(&sky.send(&post).await.outcome));
-    let Ok(ProbeResult::Candidates { seen, cost: 0, .. }) = sky.bluesky.probe(&post, &sky.session).await
+    let Ok(ProbeResult::Candidates { seen, cost: 0, .. }) =
+        sky.bluesky.probe(&post, &Attached::default(), &sky.session).await
     else {
         panic!("not seen")
     };
@@ -227,7 +228,9 @@ async fn tokens_of_another_kind_are_rejected() {
     };
     for tokens in [None, Some(other)] {
         let session = Session { tokens, account: None };
-        let Outcome::NotAccepted(setback) = sky.bluesky.send(&post, &session).await.outcome else {
+        let Outcome::NotAccepted(setback) =
+            sky.bluesky.send(&post, &Attached::default(), &session).await.outcome
+        else {
             panic!("sent")
         };
         assert_eq!((setback.why.cause, setback.answered), (Cause::SignIn, false));
@@ -245,7 +248,7 @@ async fn a_clock_that_was_ahead_hides_no_posts() {
     let (after, outcome) = sky.post(2, "after").await;
     id_of(&outcome);
     for (post, text) in [(&ahead, "ahead"), (&after, "after")] {
-        let sight = sky.bluesky.probe(post, &sky.session).await;
+        let sight = sky.bluesky.probe(post, &Attached::default(), &sky.session).await;
         let Ok(ProbeResult::Candidates { seen, .. }) = &sight else { panic!("{sight:?}") };
         assert_eq!(seen.iter().map(|seen| &*seen.text).collect::<Vec<_>>(), [text]);
         // Sent once more, it is the same record.

@@ -4,7 +4,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::{Clock as _, SystemClock};
 use flockd::flock::post::Cause;
-use flockd::net::{LimitScope, Network as _, Outcome, ProbeResult};
+use flockd::net::{Attached, LimitScope, Network as _, Outcome, ProbeResult};
 use serde_json::json;
 
 use crate::support::code_of;
@@ -49,7 +49,7 @@ async fn ambiguous_answers_are_unknown_until_a_probe_settles_them() {
         let (post, outcome) = sky.post(number, "a line").await;
         let Outcome::Unknown { reason } = outcome else { panic!("{behaviour:?}: {outcome:?}") };
         assert!(reason.ends_with("whether it was posted is not known"), "{reason}");
-        match sky.bluesky.probe(&post, &sky.session).await.unwrap() {
+        match sky.bluesky.probe(&post, &Attached::default(), &sky.session).await.unwrap() {
             ProbeResult::Candidates { seen, .. } => {
                 assert_eq!(seen.len(), usize::from(stored), "{behaviour:?}");
             }

@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use flockd::flock::account::Tokens;
 use flockd::flock::post::Cause;
 use flockd::flock::secret::Secret;
-use flockd::net::{Network as _, Outcome, Rejection};
+use flockd::net::{Attached, Network as _, Outcome, Rejection};
 
 use crate::support::StillClock;
 use crate::support::code_of;
@@ -152,7 +152,7 @@ async fn a_taken_down_account_suspends_the_bot() {
     }
     // A hidden record is no proof of absence.
     let post = sky.plan(1, "a").await.unwrap();
-    let setback = sky.bluesky.probe(&post, &sky.session).await.unwrap_err();
+    let setback = sky.bluesky.probe(&post, &Attached::default(), &sky.session).await.unwrap_err();
     assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false), "{setback}");
     let setback = sky.bluesky.timeline_since(post.planned_at, &sky.session).await.unwrap_err();
     assert_eq!((setback.why.cause, setback.token_rejected), (Cause::Account, false), "{setback}");
@@ -200,11 +200,11 @@ async fn a_migrated_account_is_followed() {
     proxy.next_post(Behaviour::Answer(elsewhere.clone()));
     assert!(matches!(sky.send(&post).await.outcome, Outcome::Unknown { .. }));
     proxy.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(elsewhere));
-    assert!(sky.bluesky.probe(&post, &sky.session).await.unwrap_err().token_rejected);
+    assert!(sky.bluesky.probe(&post, &Attached::default(), &sky.session).await.unwrap_err().token_rejected);
     // A probe, a deletion and a timeline read notice the move, too.
     let gone = Reply::new(400, r#"{"error":"InvalidRequest","message":"Could not locate record"}"#);
     proxy.next_at("/xrpc/com.atproto.repo.getRecord", Behaviour::Answer(gone));
-    assert!(sky.bluesky.probe(&post, &sky.session).await.unwrap_err().token_rejected);
+    assert!(sky.bluesky.probe(&post, &Attached::default(), &sky.session).await.unwrap_err().token_rejected);
     let gone = Reply::new(401, r#"{"error":"AccountDeactivated"}"#);
     proxy.next_at("/xrpc/com.atproto.repo.deleteRecord", Behaviour::Answer(gone));
     assert!(sky.bluesky.delete(&post, &sky.session).await.unwrap_err().token_rejected);

@@ -38,7 +38,7 @@ async fn a_manual_text_is_posted_at_once_and_uses_no_line() {
     assert!(answer.done && answer.message.contains("https://example.org/walt-1"), "{answer:?}");
     let row = fixture.last("walt").await;
     assert_eq!(answer.post, Some(row.id.to_string()));
-    assert_eq!((row.slot, row.line, row.text.as_deref()), (None, None, Some("hello")));
+    assert_eq!((row.slot, row.entry, row.text.as_deref()), (None, None, Some("hello")));
     assert!(fixture.post("walt", None).await.done);
     assert_eq!(fixture.history("walt").await, ["by hand posted hello", "by hand posted one"]);
 }

@@ -53,9 +53,9 @@ fn pass(bot: &Bot, entry: String) -> CommandKind {
 fn check(came: &[Post], coming: &[ComingPost]) {
     assert!(came.len() <= coming.len(), "{} came, and {} were to come", came.len(), coming.len());
     for (post, coming) in came.iter().zip(coming) {
-        let came = (post.slot, post.due_at, post.line, post.text.as_deref(), post.sent_at);
+        let came = (post.slot, post.due_at, post.entry, post.text.as_deref(), post.sent_at);
         let text = Some(coming.text.as_str());
-        assert_eq!(came, (coming.slot, coming.due_at, coming.line, text, Some(coming.due_at)));
+        assert_eq!(came, (coming.slot, coming.due_at, coming.entry, text, Some(coming.due_at)));
     }
 }
 
@@ -81,7 +81,7 @@ async fn intervene(
             fixture.write(&name, &lines.join("\n"));
         }
         2 => {
-            let entry = coming.posts.choose(dice).unwrap().line.unwrap().1;
+            let entry = coming.posts.choose(dice).unwrap().entry.unwrap().1;
             // It is refused if the line belongs to the next round.
             ask(fixture, pass(bot, entry.to_string())).await;
         }
@@ -151,7 +151,7 @@ async fn a_preview_goes_on_into_the_next_rounds_or_ends_with_the_poem() {
     let walt = fixture.bots[0].clone();
     let again = previewed(&fixture, &walt).await;
     assert_eq!((again.posts.len(), again.exhausted), (SHOWN, false));
-    let rounds: Vec<u32> = again.posts.iter().map(|post| post.line.unwrap().0).collect();
+    let rounds: Vec<u32> = again.posts.iter().map(|post| post.entry.unwrap().0).collect();
     assert_eq!(rounds, (0..SHOWN as u32).map(|at| at / 5 + 1).collect::<Vec<_>>());
     fixture.pass(minutes(12)).await;
     check(&posted(&fixture, &walt).await, &again.posts);
@@ -203,7 +203,7 @@ async fn a_passed_over_line_is_missing_from_its_round_and_the_order_stays() {
     fixture.pass(minutes(2)).await;
     let before = previewed(&fixture, &walt).await;
     let third = before.posts[2].clone();
-    let entry = third.line.unwrap().1.brief();
+    let entry = third.entry.unwrap().1.brief();
     let answer = ask(&fixture, pass(&walt, entry.clone())).await;
     assert!(answer.done, "{answer:?}");
     fixture
@@ -235,7 +235,7 @@ async fn passing_over_is_undone_and_reports_mistakes() {
     let walt = fixture.bots[0].clone();
     fixture.pass(minutes(1)).await;
     let before = previewed(&fixture, &walt).await;
-    let id = |at: usize| before.posts[at].line.unwrap().1.to_string();
+    let id = |at: usize| before.posts[at].entry.unwrap().1.to_string();
     let undo = |entry: &str| CommandKind::UndoPass { bot: "walt".to_owned(), entry: entry.to_owned() };
     assert!(!ask(&fixture, undo(&id(0))).await.done, "nothing is passed over");
     assert!(ask(&fixture, pass(&walt, id(0))).await.done);
@@ -259,19 +259,19 @@ async fn passing_over_is_undone_and_reports_mistakes() {
     assert_eq!(previewed(&fixture, &walt).await, before);
 
     // Only one copy of a refrain is passed over at a time.
-    let holy = before.posts[1].line.unwrap().1.brief();
+    let holy = before.posts[1].entry.unwrap().1.brief();
     for copies in [1, 0] {
         assert!(ask(&fixture, pass(&walt, holy.clone())).await.done);
         let coming = previewed(&fixture, &walt).await;
-        let in_round = coming.posts.iter().filter(|post| post.line.unwrap().0 == 1 && post.text == "Holy!");
+        let in_round = coming.posts.iter().filter(|post| post.entry.unwrap().0 == 1 && post.text == "Holy!");
         assert_eq!(in_round.count(), copies);
     }
     assert!(!ask(&fixture, pass(&walt, holy)).await.done);
     // The round is over: the next line belongs to the next round, and can be passed over.
     fixture.pass(minutes(1)).await;
     let coming = previewed(&fixture, &walt).await;
-    assert_eq!(coming.posts[0].line.unwrap().0, 2);
-    assert!(ask(&fixture, pass(&walt, coming.posts[0].line.unwrap().1.to_string())).await.done);
+    assert_eq!(coming.posts[0].entry.unwrap().0, 2);
+    assert!(ask(&fixture, pass(&walt, coming.posts[0].entry.unwrap().1.to_string())).await.done);
     // "two" was posted last, so it does not come next.
     assert_eq!(previewed(&fixture, &walt).await.posts[0].text, "Holy!");
 }
@@ -338,7 +338,7 @@ async fn an_ambiguous_entry_is_refused() {
     let fixture = EngineFixture::of([(Bot { at_end: AtEnd::Stop, ..shuffled("walt") }, poem("w", 40))]).await;
     let walt = &fixture.bots[0];
     let ids: Vec<String> =
-        previewed(&fixture, walt).await.posts.iter().map(|post| post.line.unwrap().1.to_string()).collect();
+        previewed(&fixture, walt).await.posts.iter().map(|post| post.entry.unwrap().1.to_string()).collect();
     let alike = |one: &String| ids.iter().find(|other| *other != one && other[..1] == one[..1]);
     // Forty ids share sixteen first digits.
     let (one, other) = ids.iter().find_map(|one| Some((one, alike(one)?))).unwrap();

@@ -207,9 +207,9 @@ impl World {
             let open = rows.iter().filter(|row| row.state.is_open()).count();
             assert!(open <= 1, "{open} open posts: {told}");
             assert!(all_differ(rows.iter().filter_map(|row| row.slot)), "a slot twice: {told}");
-            let used = rows.iter().filter(|row| row.state != State::Released).filter_map(|row| row.line);
+            let used = rows.iter().filter(|row| row.state != State::Released).filter_map(|row| row.entry);
             assert!(all_differ(used), "a line twice in the ledger: {told}");
-            let public = rows.iter().filter(|row| arrived.contains_key(&row.id)).filter_map(|row| row.line);
+            let public = rows.iter().filter(|row| arrived.contains_key(&row.id)).filter_map(|row| row.entry);
             assert!(all_differ(public), "a line twice in public: {told}");
             assert!(arrived.values().all(|times| *times == 1), "a post twice in public: {told}");
             for row in &rows {
@@ -285,10 +285,10 @@ impl World {
 
     /// The lines of a poem that were never used.
     fn lost(&self, bot: &Bot, rows: &[Post]) -> Vec<String> {
-        let used = rows.iter().filter(|row| row.state != State::Released).filter_map(|row| row.line);
+        let used = rows.iter().filter(|row| row.state != State::Released).filter_map(|row| row.entry);
         let used: HashSet<_> = used.map(|(_, line)| line).collect();
         let poem = Poem::parse(self.poems[bot.name.as_str()].as_bytes(), Split::Line).unwrap();
-        let unused = poem.lines().iter().filter(|line| !used.contains(&line.id));
+        let unused = poem.entries().iter().filter(|line| !used.contains(&line.id));
         unused.map(|line| line.text.clone()).collect()
     }
 }

@@ -91,7 +91,7 @@ async fn refrains_and_rounds_are_told_apart_by_their_order() {
     let rows = fixture.rows("walt").await;
     let lines: Vec<_> = rows
         .iter()
-        .filter_map(|row| row.line.map(|(round, line)| (round, line.occurrence, row.text.clone().unwrap())))
+        .filter_map(|row| row.entry.map(|(round, line)| (round, line.occurrence, row.text.clone().unwrap())))
         .collect();
     let expected = [(1, 1, "Holy!"), (1, 1, "one"), (1, 2, "Holy!"), (2, 1, "one")];
     assert_eq!(lines, expected.map(|(round, number, text)| (round, number, text.to_owned())));
@@ -189,7 +189,7 @@ async fn an_unknown_outcome_in_the_backup_is_settled_before_reconciling() {
     fixture.pass(minutes(1)).await;
     let rows = fixture.rows("walt").await;
     let ids: Vec<_> =
-        rows.iter().map(|row| (row.line.unwrap().1.occurrence, row.remote_id.clone().unwrap())).collect();
+        rows.iter().map(|row| (row.entry.unwrap().1.occurrence, row.remote_id.clone().unwrap())).collect();
     assert_eq!(ids, [(1, "walt-1".to_owned()), (2, "walt-2".to_owned())]);
     fixture.pass(hours(1)).await;
     assert_eq!(fixture.net("walt").texts(), ["Holy!", "Holy!"]);

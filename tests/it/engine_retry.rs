@@ -186,7 +186,7 @@ async fn the_hourly_cap_stops_any_schedule_with_a_warning() {
     let rows = fixture.rows("walt").await;
     assert_eq!(rows.len(), 6);
     assert_eq!(fixture.net("walt").sent().len(), 3);
-    assert!(rows[3..].iter().all(|row| row.cause == Some(Cause::Flood) && row.line.is_none()));
+    assert!(rows[3..].iter().all(|row| row.cause == Some(Cause::Flood) && row.entry.is_none()));
     assert!(rows[3].reason.as_ref().unwrap().contains("max_per_hour"));
     fixture.pass(hours(1)).await;
     assert_eq!(fixture.net("walt").sent().len(), 6, "three more in the next sixty minutes");

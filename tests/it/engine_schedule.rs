@@ -103,7 +103,7 @@ async fn an_exhausted_bot_stops_and_logs_it_once_until_lines_are_added() {
     fixture.pass(minutes(1)).await;
     assert_eq!(fixture.net("walt").texts(), ["one", "two", "new"]);
     assert_eq!(fixture.last("walt").await.slot, Some(at("2024-03-05T12:06:00Z")));
-    assert_eq!(fixture.last("walt").await.line.unwrap().0, 1, "the round goes on");
+    assert_eq!(fixture.last("walt").await.entry.unwrap().0, 1, "the round goes on");
     fixture.pass(minutes(5)).await;
     assert_eq!(fixture.count(exhausted), 2, "there was a line in between");
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use chrono::{DateTime, Utc};
 use flockd::flock::account::Account;
-use flockd::flock::poem::{LineId, TextId};
+use flockd::flock::poem::{EntryId, EntryKey};
 use flockd::flock::post::{Cause, Move, PostId, State, Why};
 use flockd::flock::{BotName, NetworkKind};
 use flockd::store::{Beginning, BotEntry, Command, CommandKind, Draft};
@@ -39,8 +39,8 @@ pub(crate) fn id_at(seconds: i64) -> PostId {
     PostId::new(at(seconds), random)
 }
 
-pub(crate) fn line(text: &str, occurrence: u32) -> LineId {
-    LineId { text: TextId::of(text), occurrence }
+pub(crate) fn line(text: &str, occurrence: u32) -> EntryId {
+    EntryId { key: EntryKey::of(text), occurrence }
 }
 
 pub(crate) fn why(cause: Cause) -> Why {
@@ -55,8 +55,10 @@ pub(crate) fn by_hand(name: &str, text: &str, seconds: i64) -> Draft {
         network: NetworkKind::Paper,
         slot: None,
         due_at: at(seconds),
-        line: None,
+        continues: None,
+        entry: None,
         text: Some(text.to_owned()),
+        content: None,
         record: None,
         missed: 0,
         app: None,
@@ -68,7 +70,7 @@ pub(crate) fn by_hand(name: &str, text: &str, seconds: i64) -> Draft {
 
 /// A post for a slot, with the first of equal lines, in a round.
 pub(crate) fn of_slot(name: &str, text: &str, round: u32, seconds: i64) -> Draft {
-    Draft { slot: Some(at(seconds)), line: Some((round, line(text, 1))), ..by_hand(name, text, seconds) }
+    Draft { slot: Some(at(seconds)), entry: Some((round, line(text, 1))), ..by_hand(name, text, seconds) }
 }
 
 /// A slot that is given up without a line.

@@ -12,7 +12,7 @@ use flockd::clock::Clock as _;
 use flockd::flock::NetworkKind;
 use flockd::flock::post::Post;
 use flockd::net::mastodon::Mastodon;
-use flockd::net::{Network as _, Sent, Session};
+use flockd::net::{Attached, Network as _, Sent, Session};
 
 use crate::support::fake_mastodon::{Behaviour, FakeMastodon, Reply, Software};
 use crate::support::{StillClock, post};
@@ -39,7 +39,7 @@ impl MastodonFixture {
     }
 
     async fn send(&self, post: &Post) -> Sent {
-        self.client.send(post, &self.walt).await
+        self.client.send(post, &Attached::default(), &self.walt).await
     }
 
     /// Sends one post to a server that answers this.

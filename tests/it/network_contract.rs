@@ -11,7 +11,7 @@ use flockd::flock::account::Tokens;
 use flockd::flock::post::Post;
 use flockd::net::feed::Feed;
 use flockd::net::offline::Paper;
-use flockd::net::{Network, Outcome, ProbeResult, Session, Timeline};
+use flockd::net::{Attached, Network, Outcome, ProbeResult, Session, Timeline};
 
 use crate::support::fake_mastodon::{FakeMastodon, Software, brought};
 use crate::support::fake_x::FakeX;
@@ -45,9 +45,12 @@ async fn story(trial: Trial) {
         let before = requests();
         let mut post = post(kind, number, text);
         let planned = requests();
-        post.record = network.compose(post.id, text, post.planned_at, &session).await.unwrap();
+        post.record =
+            network.compose(post.id, text, post.planned_at, &Attached::default(), &session).await.unwrap();
         assert_eq!(requests(), planned, "{kind}: there is nothing in it to look up");
-        let Outcome::Posted { remote_id, url, .. } = network.send(&post, &session).await.outcome else {
+        let Outcome::Posted { remote_id, url, .. } =
+            network.send(&post, &Attached::default(), &session).await.outcome
+        else {
             panic!("{kind}: {text} was not posted")
         };
         assert_eq!(requests() - before, per_post, "{kind}: a post is as many requests as it should be");
@@ -62,7 +65,7 @@ async fn story(trial: Trial) {
 async fn found_again(network: &dyn Network, post: &Post, session: &Session, remote_id: &str) {
     let kind = post.network;
     assert!((1..=3).contains(&network.probe_delays().len()), "{kind}");
-    match network.probe(post, session).await.unwrap() {
+    match network.probe(post, &Attached::default(), session).await.unwrap() {
         ProbeResult::Candidates { doubtful, .. } if !doubtful.is_empty() => {
             panic!("{kind}: it is as it was sent: {doubtful:?}");
         }

@@ -45,6 +45,9 @@ async fn taken(reply: Reply) -> (Verdict, String) {
         Outcome::Refused { reason } => (Refused, reason),
         Outcome::Duplicate { reason } => (Duplicate, reason),
         Outcome::Unknown { reason } => (Unknown, reason),
+        Outcome::UploadsRejected { reason }
+        | Outcome::RepliesForbidden { reason }
+        | Outcome::ParentGone { reason } => panic!("{reason}"),
         Outcome::NotAccepted(setback) | Outcome::Unclear(setback) => {
             assert!(setback.answered, "{setback}");
             let wait =

@@ -7,7 +7,7 @@ use flockd::clock::Clock as _;
 use flockd::flock::NetworkKind;
 use flockd::flock::account::Account;
 use flockd::flock::post::{Cause, Post};
-use flockd::net::{Network, ProbeResult, Rejection, Session, Timeline};
+use flockd::net::{Attached, Network, ProbeResult, Rejection, Session, Timeline};
 
 use crate::support::fake_x::{Behaviour, FakeX, Reply};
 use crate::support::{Signed, StillClock, post, x_for};
@@ -35,7 +35,7 @@ impl TimelineFixture {
     }
 
     async fn look(&self, text: &str) -> Result<ProbeResult, Rejection> {
-        self.signed.x.probe(&sent(text), &self.session).await
+        self.signed.x.probe(&sent(text), &Attached::default(), &self.session).await
     }
 
     /// The ids of possible matches, and the cost of the probe.
@@ -95,7 +95,8 @@ async fn a_clock_that_is_ahead_of_x_hides_nothing() {
         let known = signed.prepare(None).await.unwrap();
         let post = Post { sent_at: Some(ours.now()), ..sent("a line") };
         let id = fake.posts_by_hand("walt_lines", "a line", noon()).id;
-        let sight = signed.x.probe(&post, &signed.session(known.as_ref())).await.unwrap();
+        let sight =
+            signed.x.probe(&post, &Attached::default(), &signed.session(known.as_ref())).await.unwrap();
         let ProbeResult::Candidates { seen, .. } = sight else { panic!("{sight:?}") };
         assert_eq!(seen.iter().map(|seen| &seen.remote_id).collect::<Vec<_>>(), [&id], "{ahead} s ahead");
     }
@@ -194,10 +195,13 @@ async fn a_misbehaving_network_proves_nothing() {
 async fn without_an_account_there_is_nothing_to_probe() {
     let one = TimelineFixture::new().await;
     let signed_out = Session { account: None::<Account>, ..one.session.clone() };
-    let sight = one.signed.x.probe(&sent("a"), &signed_out).await;
+    let sight = one.signed.x.probe(&sent("a"), &Attached::default(), &signed_out).await;
     assert!(matches!(sight, Ok(ProbeResult::Unavailable(_))), "{sight:?}");
     let signed_out = Session { tokens: None, ..one.session.clone() };
-    assert_eq!(one.signed.x.probe(&sent("a"), &signed_out).await.unwrap_err().why.cause, Cause::SignIn);
+    assert_eq!(
+        one.signed.x.probe(&sent("a"), &Attached::default(), &signed_out).await.unwrap_err().why.cause,
+        Cause::SignIn
+    );
     assert_eq!(one.fake.looks(), (0, 0));
 }
 
@@ -210,7 +214,8 @@ async fn a_clock_that_was_set_right_before_the_look_hides_nothing() {
         fake.posts_by_hand("walt_lines", "a line", noon());
         let sent_at = Some(noon() + TimeDelta::seconds(ahead));
         let lost = Post { sent_at, ..post(NetworkKind::X, 1, "a line") };
-        let sight = signed.x.probe(&lost, &signed.session(account.as_ref())).await.unwrap();
+        let sight =
+            signed.x.probe(&lost, &Attached::default(), &signed.session(account.as_ref())).await.unwrap();
         let nothing = matches!(&sight, ProbeResult::Candidates { seen, .. } if seen.is_empty());
         assert!(!nothing, "{ahead} s ahead: it is there, and would be posted again");
     }
@@ -223,7 +228,7 @@ async fn a_post_sent_by_a_clock_that_was_behind_is_found() {
     let id = one.by_hand("a line", 1);
     for sent_at in [DateTime::UNIX_EPOCH, noon() - TimeDelta::days(30)] {
         let post = Post { sent_at: Some(sent_at), ..sent("a line") };
-        let sight = one.signed.x.probe(&post, &one.session).await.unwrap();
+        let sight = one.signed.x.probe(&post, &Attached::default(), &one.session).await.unwrap();
         let ProbeResult::Candidates { seen, .. } = sight else { panic!("{sight:?}") };
         assert_eq!(seen.iter().map(|seen| &seen.remote_id).collect::<Vec<_>>(), [&id], "{sent_at}");
     }
@@ -259,7 +264,7 @@ async fn a_page_with_an_unknown_token_is_not_the_last() {
     let body = r#"{"data":[{"id":"1","text":"x"}],"meta":{"result_count":1,"next_token":"bWF4X2lkPTE="}}"#;
     fake.refuse_looks(Some(Reply::new(200, body)));
     let lost = Post { sent_at: Some(noon()), ..post(NetworkKind::X, 1, "a line") };
-    let sight = signed.x.probe(&lost, &signed.session(account.as_ref())).await;
+    let sight = signed.x.probe(&lost, &Attached::default(), &signed.session(account.as_ref())).await;
     assert!(
         !matches!(sight, Ok(ProbeResult::Candidates { .. })),
         "half of the posts prove nothing: {sight:?}"
@@ -272,7 +277,7 @@ async fn a_refused_probe_does_not_blame_the_text() {
     let signed = x_for(&fake, &fake.account("walt_lines"));
     let account = signed.prepare(None).await.unwrap();
     let lost = Post { sent_at: Some(noon() + TimeDelta::hours(1)), ..post(NetworkKind::X, 1, "a line") };
-    let sight = signed.x.probe(&lost, &signed.session(account.as_ref())).await;
+    let sight = signed.x.probe(&lost, &Attached::default(), &signed.session(account.as_ref())).await;
     let cause = match sight {
         Ok(ProbeResult::Candidates { .. } | ProbeResult::Absent) => None,
         Ok(ProbeResult::Unavailable(why)) => Some(why.cause),

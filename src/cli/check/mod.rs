@@ -24,7 +24,7 @@ use crate::daemon;
 use crate::daemon::reload::renamed;
 use crate::flock::account::Account;
 use crate::flock::budget::month_of;
-use crate::flock::poem::{Line, Poem, Split};
+use crate::flock::poem::{Entry, Poem, Split};
 use crate::flock::{Bot, BotName, Flock, NetworkKind, choose};
 use crate::health::health;
 use crate::net;
@@ -264,14 +264,14 @@ async fn price(
         (Some(ledger), Some(standing)) => ledger.used(&bot.name, standing.round).await?,
         _ => HashSet::new(),
     };
-    let mean = |lines: &mut dyn Iterator<Item = &Line>| {
+    let mean = |lines: &mut dyn Iterator<Item = &Entry>| {
         let fitting = lines.filter(|line| net::validate(bot, account, &line.text).is_ok());
         let prices: Vec<u32> = fitting.map(|line| net::price(bot.network, &line.text)).collect();
         let sum: f64 = prices.iter().copied().map(f64::from).sum();
         (!prices.is_empty()).then(|| sum / prices.len() as f64)
     };
     let left = mean(&mut choose::unused(poem, &used));
-    Ok(left.or_else(|| mean(&mut poem.lines().iter())).unwrap_or(0.0))
+    Ok(left.or_else(|| mean(&mut poem.entries().iter())).unwrap_or(0.0))
 }
 
 fn print_complaints(checked: &Checked) -> Result<()> {

@@ -9,7 +9,7 @@ use crate::config::SourceSpans;
 use crate::config::diagnostics::{Diagnostic, Severity};
 use crate::daemon::reload::broken_poem;
 use crate::flock::account::Account;
-use crate::flock::poem::{Line, PERCENT, Poem, TextId};
+use crate::flock::poem::{Entry, EntryKey, PERCENT, Poem};
 use crate::flock::{Bot, Flock, Mentions, NetworkKind};
 use crate::net;
 use crate::sources;
@@ -52,8 +52,8 @@ const FORTUNE: &str =
     "this line is only `%` and is posted as it is: if it separates entries, write `split = \"%\"`";
 
 fn fortune_complaint(bot: &Bot, poem: &Poem) -> Option<Diagnostic> {
-    let is_separator = |line: &&Line| line.text.lines().any(|line| line.trim() == PERCENT);
-    poem.lines().iter().find(is_separator).map(|line| warning(bot, line.number, FORTUNE.to_owned()))
+    let is_separator = |line: &&Entry| line.text.lines().any(|line| line.trim() == PERCENT);
+    poem.entries().iter().find(is_separator).map(|line| warning(bot, line.number, FORTUNE.to_owned()))
 }
 
 /// A warning about a line of a bot's poem.
@@ -63,18 +63,20 @@ fn warning(bot: &Bot, line: usize, message: String) -> Diagnostic {
 
 fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Diagnostic> {
     let warn = |line, message| warning(bot, line, message);
-    let misfits = poem.lines().iter().filter_map(|line| {
+    let misfits = poem.entries().iter().filter_map(|line| {
         let misfit = net::validate(bot, account, &line.text).err()?;
         Some(warn(line.number, format!("{} will pass over this line: {misfit}", bot.name)))
     });
     let mut told = HashSet::new();
-    let refrains =
-        poem.lines().iter().filter(|line| bot.network.profile().forbids_duplicates && line.id.occurrence > 1);
-    let refrains = refrains.filter(|line| told.insert(line.id.text)).map(|line| {
+    let refrains = poem
+        .entries()
+        .iter()
+        .filter(|line| bot.network.profile().forbids_duplicates && line.id.occurrence > 1);
+    let refrains = refrains.filter(|line| told.insert(line.id.key)).map(|line| {
         let message = format!("{} repeats this line: x may refuse it as a duplicate", bot.name);
         warn(line.number, message)
     });
-    let loud = poem.lines().iter().filter(|_| bot.mentions == Mentions::Warn);
+    let loud = poem.entries().iter().filter(|_| bot.mentions == Mentions::Warn);
     let loud = loud.filter_map(|line| {
         let names = net::mentions(bot.network, &line.text).join(", ");
         let message = format!(
@@ -92,11 +94,11 @@ fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Dia
 /// Lines that two accounts on one network would both post. Bots that read the same file are reported
 /// elsewhere, without reading it.
 fn shared_lines(flock: &Flock, poems: &Poems, places: &SourceSpans) -> Vec<Diagnostic> {
-    let mut owners: HashMap<(NetworkKind, TextId), &Bot> = HashMap::new();
+    let mut owners: HashMap<(NetworkKind, EntryKey), &Bot> = HashMap::new();
     let mut pairs: BTreeMap<(usize, &str), usize> = BTreeMap::new();
     for (at, bot) in flock.bots.iter().enumerate().filter(|(_, bot)| bot.network.needs_account()) {
         let Some(Some(poem)) = poems.get(&(bot.poem.clone(), bot.split)) else { continue };
-        let texts: HashSet<TextId> = poem.lines().iter().map(|line| line.id.text).collect();
+        let texts: HashSet<EntryKey> = poem.entries().iter().map(|line| line.id.key).collect();
         for text in texts {
             let owner = *owners.entry((bot.network, text)).or_insert(bot);
             if owner.name != bot.name && owner.poem != bot.poem {

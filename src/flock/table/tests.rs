@@ -4,7 +4,7 @@ use crate::flock::poem::{Poem, PoemError, Split};
 
 fn texts(table: &str, split: Split) -> Vec<(usize, String)> {
     let poem = Poem::parse(table.as_bytes(), split).unwrap();
-    poem.lines().iter().map(|line| (line.number, line.text.clone())).collect()
+    poem.entries().iter().map(|line| (line.number, line.text.clone())).collect()
 }
 
 #[track_caller]
@@ -45,7 +45,7 @@ fn json_lines_are_rows() {
 fn a_weight_is_a_number_of_copies() {
     let poem = Poem::parse(b"text,weight\na,\nb,3\na,1\n", Split::Csv).unwrap();
     let copies: Vec<_> =
-        poem.lines().iter().map(|line| (line.text.as_str(), line.id.occurrence, line.number)).collect();
+        poem.entries().iter().map(|line| (line.text.as_str(), line.id.occurrence, line.number)).collect();
     assert_eq!(copies, [("a", 1, 2), ("b", 1, 3), ("b", 2, 3), ("b", 3, 3), ("a", 2, 4)]);
     for weight in ["0", "-1", "1.5", "1001", "x", "99999999999999999999999"] {
         let (line, reason) = complaint(&format!("text,weight\na,1\nb,{weight}\n"), Split::Csv);
@@ -56,7 +56,7 @@ fn a_weight_is_a_number_of_copies() {
 
 #[test]
 fn a_text_is_the_same_line_whatever_file_it_is_in() {
-    let id = |file: &str, split| Poem::parse(file.as_bytes(), split).unwrap().lines()[0].id;
+    let id = |file: &str, split| Poem::parse(file.as_bytes(), split).unwrap().entries()[0].id;
     let line = id("one lamp\n", Split::Line);
     assert_eq!(id("text\n one  lamp \n", Split::Csv), line);
     assert_eq!(id("{\"text\":\"one lamp\"}", Split::JsonLines), line);
@@ -110,7 +110,7 @@ proptest::proptest! {
         }
         let table = writer.into_inner().unwrap();
         let read = Poem::parse(&table, Split::Csv).unwrap();
-        let read: Vec<String> = read.lines().iter().map(|line| line.text.clone()).collect();
+        let read: Vec<String> = read.entries().iter().map(|line| line.text.clone()).collect();
         let trimmed = |text: &String| text.trim().lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
         let written: Vec<String> = rows.iter().map(trimmed).collect();
         proptest::prop_assert_eq!(read, written);

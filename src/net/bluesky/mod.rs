@@ -31,7 +31,7 @@ use super::adapter::{Adapter, ClientConfig, TextRules};
 use super::diagnosis::inconclusive;
 use super::identity::{ExpectedAccount, fingerprint};
 use super::response::{self, ApiResponse};
-use super::{AccountApi, Network, ProbeResult, Rejection, Sent, Session, Timeline, http};
+use super::{AccountApi, Attached, Network, ProbeResult, Rejection, Sent, Session, Timeline, http};
 use crate::clock::Clock;
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, PostId, Why};
@@ -251,12 +251,13 @@ impl Network for Bluesky {
         _id: PostId,
         text: &str,
         at: DateTime<Utc>,
+        _attached: &Attached<'_>,
         _session: &Session,
     ) -> Result<Option<String>, Rejection> {
         Ok(Some(self.record_of(text, at).await?.to_string()))
     }
 
-    async fn send(&self, post: &Post, session: &Session) -> Sent {
+    async fn send(&self, post: &Post, _attached: &Attached<'_>, session: &Session) -> Sent {
         self.write(post, session).await
     }
 
@@ -264,7 +265,12 @@ impl Network for Bluesky {
         &self.app.probe_delays
     }
 
-    async fn probe(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
+    async fn probe(
+        &self,
+        post: &Post,
+        _attached: &Attached<'_>,
+        session: &Session,
+    ) -> Result<ProbeResult, Rejection> {
         self.look_for(post, session).await
     }
 

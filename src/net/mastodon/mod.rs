@@ -30,7 +30,8 @@ use super::adapter::{Adapter, ClientConfig, TextRules};
 use super::identity::{ExpectedAccount, fingerprint};
 use super::response::{self, ApiResponse};
 use super::{
-    AccountApi, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline, http, link, mention,
+    AccountApi, Attached, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline, http, link,
+    mention,
 };
 use crate::clock::Clock;
 use crate::flock::account::{Account, Client, Registration, TextLimits, Tokens};
@@ -367,7 +368,7 @@ impl Network for Mastodon {
         Ok(newer.or_else(|| (updated != *known).then_some(updated)))
     }
 
-    async fn send(&self, post: &Post, session: &Session) -> Sent {
+    async fn send(&self, post: &Post, _attached: &Attached<'_>, session: &Session) -> Sent {
         let Some(text) = post.text.as_deref() else {
             return Outcome::Refused { reason: "there is no text to post: give it one".to_owned() }.into();
         };
@@ -391,7 +392,12 @@ impl Network for Mastodon {
         &self.app.probe_delays
     }
 
-    async fn probe(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
+    async fn probe(
+        &self,
+        post: &Post,
+        _attached: &Attached<'_>,
+        session: &Session,
+    ) -> Result<ProbeResult, Rejection> {
         self.look_for(post, session).await
     }
 

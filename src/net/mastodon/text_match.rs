@@ -4,11 +4,11 @@
 use std::collections::HashSet;
 
 use super::length::mentions;
-use crate::flock::poem::TextId;
+use crate::flock::poem::EntryKey;
 
 /// Whether `theirs` may be `ours`.
 pub(super) fn is_same(ours: &str, theirs: &str) -> bool {
-    TextId::of(&shown(ours)) == TextId::of(&shown(theirs))
+    EntryKey::of(&shown(ours)) == EntryKey::of(&shown(theirs))
 }
 
 /// Whether to fetch the source of `theirs`: it has half the words of `ours`, or `ours` has none.

@@ -27,7 +27,7 @@ use super::identity::ExpectedAccount;
 use super::mention;
 use super::oauth2::{Proof, Provider};
 use super::response::{self, ApiResponse};
-use super::{AccountApi, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline};
+use super::{AccountApi, Attached, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline};
 use crate::clock::Clock;
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, AppKeys, Tokens};
@@ -183,7 +183,7 @@ impl Network for X {
         self.expected.verify(session, &self.fingerprint(tokens), self.who_am_i(tokens)).await
     }
 
-    async fn send(&self, post: &Post, session: &Session) -> Sent {
+    async fn send(&self, post: &Post, _attached: &Attached<'_>, session: &Session) -> Sent {
         let Some(text) = post.text.as_deref() else {
             return Outcome::Refused { reason: "there is no text to post: give it one".to_owned() }.into();
         };
@@ -206,7 +206,12 @@ impl Network for X {
         &self.app.probe_delays
     }
 
-    async fn probe(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
+    async fn probe(
+        &self,
+        post: &Post,
+        _attached: &Attached<'_>,
+        session: &Session,
+    ) -> Result<ProbeResult, Rejection> {
         self.look_for(post, session).await
     }
 

@@ -13,7 +13,7 @@ use super::connect::{connect_to_read, is_newest, lacking};
 use super::error::{damaged, explain};
 use super::ledger::Sqlite;
 use super::{lock, paths, row};
-use crate::flock::poem::TextId;
+use crate::flock::poem::EntryKey;
 use crate::flock::post::Cause;
 use crate::store::StoreError;
 
@@ -189,8 +189,9 @@ fn wrong_with(row: &sqlx::sqlite::SqliteRow, now: Option<DateTime<Utc>>) -> Opti
         Ok(post) => post,
         Err(error) => return Some(error.to_string()),
     };
-    if let (Some((_, line)), Some(text)) = (&post.line, &post.text)
-        && line.text != TextId::of(text)
+    if let (Some((_, line)), Some(text)) = (&post.entry, &post.text)
+        && post.content.is_none()
+        && line.key != EntryKey::of(text)
     {
         return Some("its text is not the line that it counts for: one of the two has changed".to_owned());
     }

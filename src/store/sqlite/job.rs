@@ -11,7 +11,7 @@ use super::error::WriteError;
 use super::{credential, row, sql};
 use crate::flock::BotName;
 use crate::flock::choose::Seed;
-use crate::flock::poem::{LineId, TextId};
+use crate::flock::poem::{EntryId, EntryKey};
 use crate::flock::post::{Move, Post, PostId};
 use crate::store::health_state::{CLOCK_TOLERANCE, ails, mended_by_sign_in};
 use crate::store::{Beginning, BotEntry, BotRecord, Draft, Find, NotRenamed, StoreError};
@@ -189,6 +189,17 @@ pub(super) async fn advance(
     }))
 }
 
+/// Moves a post, and opens the one that continues its thread.
+pub(super) async fn advance_and_open(
+    db: &mut SqliteConnection,
+    (id, step): (PostId, Move),
+    now: DateTime<Utc>,
+    next: Draft,
+) -> Result<(Post, Post), WriteError> {
+    let done = advance(db, id, step, now).await?;
+    Ok((done, open_post(db, next).await?))
+}
+
 pub(super) async fn undo_skip(
     db: &mut SqliteConnection,
     bot: BotName,
@@ -217,7 +228,7 @@ async fn read_seed(db: &mut SqliteConnection, bot: &BotName) -> Result<Seed, sql
 pub(super) async fn undo_pass(
     db: &mut SqliteConnection,
     bot: BotName,
-    line: Option<(u32, LineId)>,
+    line: Option<(u32, EntryId)>,
     by: PostId,
     now: DateTime<Utc>,
 ) -> Result<Option<Post>, WriteError> {
@@ -239,10 +250,10 @@ pub(super) async fn record(
     let optional = |row: Option<SqliteRow>| row.as_ref().map(row::post).transpose();
     let last_posted = optional(sql::last_posted(&mut db, name).await?)?;
     let duplicates = sql::duplicates_since(&mut db, name, last_posted.as_ref().map(|post| post.id)).await?;
-    let mut avoid = duplicates.iter().map(|id| row::text_id(id)).collect::<Result<HashSet<_>, _>>()?;
-    avoid.extend(last_posted.iter().flat_map(|post| &post.text).map(|text| TextId::of(text)));
+    let mut avoid = duplicates.iter().map(|id| row::entry_key(id)).collect::<Result<HashSet<_>, _>>()?;
+    avoid.extend(last_posted.iter().filter_map(said));
     if last_posted.is_none() {
-        avoid.extend(sql::identity::last_elsewhere(&mut db, name).await?.map(|text| TextId::of(&text)));
+        avoid.extend(sql::identity::last_elsewhere(&mut db, name).await?.map(|text| EntryKey::of(&text)));
     }
     let open = optional(sql::open_post(&mut db, name).await?)?;
     let last = optional(sql::last_post(&mut db, name).await?)?;
@@ -271,6 +282,12 @@ pub(super) async fn record(
         paused: row::pause(&bot)?,
         reconciliation: row::reconciliation(&bot)?,
     }))
+}
+
+/// What a post said, by its entry; a text by hand has none.
+fn said(post: &Post) -> Option<EntryKey> {
+    let entry = post.entry.map(|(_, entry)| entry.key);
+    entry.or_else(|| post.text.as_deref().map(EntryKey::of))
 }
 
 /// When the first post of the current run of failures was planned: of the newest posts, those that failed in a row for

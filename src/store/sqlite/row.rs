@@ -6,7 +6,9 @@ use sqlx::sqlite::SqliteRow;
 
 use crate::flock::account::{Account, TextLimits};
 use crate::flock::choose::Seed;
-use crate::flock::poem::{LineId, TextId};
+use crate::flock::content::{Content, FileDigest};
+use crate::flock::media::{MediaKind, Upload};
+use crate::flock::poem::{EntryId, EntryKey};
 use crate::flock::post::{Cause, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
 use crate::store::transfer::{KeptAccount, KeptBot, KeptLine, KeptPost};
@@ -37,8 +39,11 @@ pub(super) fn post(row: &SqliteRow) -> Read<Post> {
         state: parsed(row, "state", State::from_word)?,
         slot: optional_time(row, "slot")?,
         due_at: time(row.try_get("due_at")?),
-        line: used_line(row)?,
+        head: optional_id(row, "head")?,
+        part: row.try_get("part")?,
+        entry: used_line(row)?,
         text: row.try_get("text")?,
+        content: content(row)?,
         record: row.try_get("record")?,
         attempts: row.try_get("attempts")?,
         errors: row.try_get("errors")?,
@@ -95,19 +100,62 @@ pub(super) fn posts(rows: &[SqliteRow]) -> Read<Vec<Post>> {
     rows.iter().map(post).collect()
 }
 
-pub(super) fn used_line(row: &SqliteRow) -> Read<Option<(u32, LineId)>> {
+pub(super) fn used_line(row: &SqliteRow) -> Read<Option<(u32, EntryId)>> {
     match row.try_get::<Option<u32>, _>("round")? {
         Some(round) => Ok(Some((round, line(row)?))),
         None => Ok(None),
     }
 }
 
-pub(super) fn line(row: &SqliteRow) -> Read<LineId> {
-    Ok(LineId { text: text_id(row.try_get("line")?)?, occurrence: row.try_get("occurrence")? })
+/// What is posted, as the ledger stores it.
+pub(super) fn json(content: &Content) -> String {
+    serde_json::to_string(content).unwrap_or_default()
 }
 
-pub(super) fn text_id(bytes: &[u8]) -> Read<TextId> {
-    TextId::from_bytes(bytes).ok_or_else(|| unreadable("line", "bytes that identify no text"))
+/// What is posted, if that is more than the text.
+pub(super) fn content(row: &SqliteRow) -> Read<Option<Content>> {
+    let Some(json) = row.try_get::<Option<&str>, _>("content")? else { return Ok(None) };
+    let content = serde_json::from_str::<Content>(json).ok().filter(|content| !content.parts.is_empty());
+    content.map(Some).ok_or_else(|| unreadable("content", json))
+}
+
+pub(super) fn upload(row: &SqliteRow) -> Read<Upload> {
+    let digest: &[u8] = row.try_get("digest")?;
+    Ok(Upload {
+        digest: FileDigest::from_bytes(digest)
+            .ok_or_else(|| unreadable("digest", "bytes that are no digest"))?,
+        remote_id: row.try_get("remote_id")?,
+        media_key: row.try_get("media_key")?,
+        width: row.try_get("width")?,
+        height: row.try_get("height")?,
+        uploaded_at: time(row.try_get("uploaded_at")?),
+        expires_at: optional_time(row, "expires_at")?,
+        ready: row.try_get("ready")?,
+        cost: row.try_get("cost")?,
+    })
+}
+
+/// The place of an upload among its post's pictures, from 0.
+pub(super) fn place(row: &SqliteRow) -> Read<u32> {
+    row.try_get("place")
+}
+
+/// A picture of a feed.
+pub(super) fn medium(row: &SqliteRow) -> Read<(MediaKind, Vec<u8>)> {
+    Ok((parsed(row, "kind", MediaKind::from_word)?, row.try_get("bytes")?))
+}
+
+fn optional_id(row: &SqliteRow, column: &'static str) -> Read<Option<PostId>> {
+    let Some(id) = row.try_get::<Option<&str>, _>(column)? else { return Ok(None) };
+    id.parse().map(Some).map_err(|_| unreadable(column, id))
+}
+
+pub(super) fn line(row: &SqliteRow) -> Read<EntryId> {
+    Ok(EntryId { key: entry_key(row.try_get("line")?)?, occurrence: row.try_get("occurrence")? })
+}
+
+pub(super) fn entry_key(bytes: &[u8]) -> Read<EntryKey> {
+    EntryKey::from_bytes(bytes).ok_or_else(|| unreadable("line", "bytes that identify no text"))
 }
 
 pub(super) fn seed(bytes: &[u8]) -> Read<Seed> {
@@ -206,7 +254,11 @@ pub(super) fn kept_bot(row: &SqliteRow) -> Read<KeptBot> {
 
 /// A post with everything stored about it.
 pub(super) fn kept_post(row: &SqliteRow) -> Read<KeptPost> {
-    let line = used_line(row)?.map(|(round, line)| KeptLine { round, occurrence: line.occurrence });
+    let content = content(row)?;
+    let line = used_line(row)?.map(|(round, line)| {
+        let key = content.is_some().then_some(line.key);
+        KeptLine { round, occurrence: line.occurrence, key }
+    });
     Ok(KeptPost {
         id: parsed(row, "id", |text| text.parse().ok())?,
         bot: bot(row)?,
@@ -214,8 +266,11 @@ pub(super) fn kept_post(row: &SqliteRow) -> Read<KeptPost> {
         state: parsed(row, "state", State::from_word)?,
         slot: optional_time(row, "slot")?,
         due_at: time(row.try_get("due_at")?),
+        head: optional_id(row, "head")?,
+        part: row.try_get("part")?,
         line,
         text: row.try_get("text")?,
+        content,
         record: row.try_get("record")?,
         attempts: row.try_get("attempts")?,
         errors: row.try_get("errors")?,

@@ -1,6 +1,6 @@
 //! The ledger as a [`Store`]: each method is one unit of work of `job`, or one statement of `sql`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -11,7 +11,9 @@ use super::ledger::{Sqlite, change, read};
 use super::{backup, credential, job, notifier, permissions, row, sql, transfer};
 use crate::flock::account::Account;
 use crate::flock::choose::Seed;
-use crate::flock::poem::{LineId, TextId};
+use crate::flock::content::FileDigest;
+use crate::flock::media::{MediaKind, Upload};
+use crate::flock::poem::{EntryId, EntryKey};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::{BotName, NetworkKind};
 use crate::store::transfer::{Arrivals, BadLine, Imported, Record};
@@ -40,7 +42,7 @@ impl Store for Sqlite {
         job::record(&mut reader, bot, now).await.map_err(|error| self.explain(&error))
     }
 
-    async fn used(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError> {
+    async fn used(&self, bot: &BotName, round: u32) -> Result<HashSet<EntryId>, StoreError> {
         let mut rows = read!(self, used(bot, round))?;
         rows.extend(read!(self, identity::used_elsewhere(bot, round))?);
         rows.iter().map(row::line).collect::<Result<_, _>>().map_err(|error| self.explain(&error))
@@ -50,10 +52,10 @@ impl Store for Sqlite {
         Ok(read!(self, count_used(bot, round))? + read!(self, identity::count_elsewhere(bot, round))?)
     }
 
-    async fn used_before(&self, bot: &BotName, round: u32) -> Result<HashSet<TextId>, StoreError> {
+    async fn used_before(&self, bot: &BotName, round: u32) -> Result<HashSet<EntryKey>, StoreError> {
         let mut texts = read!(self, choosing::used_before(bot, round))?;
         texts.extend(read!(self, identity::texts_elsewhere(bot))?);
-        let texts: Result<_, _> = texts.iter().map(|id| row::text_id(id)).collect();
+        let texts: Result<_, _> = texts.iter().map(|id| row::entry_key(id)).collect();
         texts.map_err(|error| self.explain(&error))
     }
 
@@ -65,7 +67,7 @@ impl Store for Sqlite {
         change!(self, |db| job::draw_seed(db, bot))
     }
 
-    async fn passed_over(&self, bot: &BotName, round: u32) -> Result<Vec<(u32, LineId)>, StoreError> {
+    async fn passed_over(&self, bot: &BotName, round: u32) -> Result<Vec<(u32, EntryId)>, StoreError> {
         let rows = read!(self, choosing::passed_over(bot, round))?;
         let lines: Result<_, _> = rows.iter().filter_map(|row| row::used_line(row).transpose()).collect();
         lines.map_err(|error| self.explain(&error))
@@ -82,7 +84,7 @@ impl Store for Sqlite {
     async fn undo_pass(
         &self,
         bot: &BotName,
-        line: Option<(u32, LineId)>,
+        line: Option<(u32, EntryId)>,
         by: PostId,
         now: DateTime<Utc>,
     ) -> Result<Option<Post>, StoreError> {
@@ -90,7 +92,7 @@ impl Store for Sqlite {
         change!(self, |db| job::undo_pass(db, bot, line, by, now))
     }
 
-    async fn duplicates(&self, bot: &BotName, round: u32, text: TextId) -> Result<u32, StoreError> {
+    async fn duplicates(&self, bot: &BotName, round: u32, text: EntryKey) -> Result<u32, StoreError> {
         read!(self, count_duplicates(bot, round, text))
     }
 
@@ -109,6 +111,83 @@ impl Store for Sqlite {
             return change!(self.writer, |db| job::advance(db, id, step, now));
         }
         change!(self, |db| job::advance(db, id, step, now))
+    }
+
+    async fn advance_and_open(
+        &self,
+        id: PostId,
+        step: &Move,
+        now: DateTime<Utc>,
+        next: &Draft,
+    ) -> Result<(Post, Post), StoreError> {
+        let (moved, next) = ((id, step.clone()), next.clone());
+        change!(self, |db| job::advance_and_open(db, moved, now, next))
+    }
+
+    async fn thread(&self, head: PostId) -> Result<Vec<Post>, StoreError> {
+        let rows = read!(self, content::thread(head))?;
+        row::posts(&rows).map_err(|error| self.explain(&error))
+    }
+
+    async fn parts_of(&self, heads: &[PostId]) -> Result<Vec<Post>, StoreError> {
+        let heads: Vec<String> = heads.iter().map(PostId::to_string).collect();
+        let heads = serde_json::to_string(&heads).unwrap_or_default();
+        let rows = read!(self, content::parts_of(&heads))?;
+        row::posts(&rows).map_err(|error| self.explain(&error))
+    }
+
+    async fn replies_forbidden(&self, app: &str) -> Result<bool, StoreError> {
+        read!(self, content::replies_forbidden(app))
+    }
+
+    async fn uploads(&self, post: PostId) -> Result<BTreeMap<u32, Upload>, StoreError> {
+        let rows = read!(self, content::uploads(post))?;
+        let uploads = rows.iter().map(|row| Ok((row::place(row)?, row::upload(row)?)));
+        uploads.collect::<Result<_, _>>().map_err(|error| self.explain(&error))
+    }
+
+    async fn keep_upload(
+        &self,
+        post: PostId,
+        place: u32,
+        upload: &Upload,
+        app: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let (upload, app) = (upload.clone(), app.map(str::to_owned));
+        change!(self, |db| async {
+            Ok(sql::content::keep_upload(db, (post, place), &upload, app.as_deref()).await?)
+        })
+    }
+
+    async fn upload_processed(&self, post: PostId, place: u32) -> Result<(), StoreError> {
+        change!(self, |db| async { Ok(sql::content::upload_processed(db, post, place).await?) })
+    }
+
+    async fn expire_uploads(&self, post: PostId, now: DateTime<Utc>) -> Result<(), StoreError> {
+        change!(self, |db| async { Ok(sql::content::expire_uploads(db, post, now).await?) })
+    }
+
+    async fn keep_medium(
+        &self,
+        digest: FileDigest,
+        (kind, bytes): (MediaKind, &[u8]),
+        now: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let bytes = bytes.to_vec();
+        change!(self, |db| async { Ok(sql::content::keep_medium(db, digest, (kind, &bytes), now).await?) })
+    }
+
+    async fn medium(&self, digest: FileDigest) -> Result<Option<(MediaKind, Vec<u8>)>, StoreError> {
+        let row = read!(self, content::medium(digest))?;
+        row.as_ref().map(row::medium).transpose().map_err(|error| self.explain(&error))
+    }
+
+    async fn is_shown(&self, digest: FileDigest) -> Result<bool, StoreError> {
+        read!(self, content::is_shown(digest))
+    }
+
+    async fn drop_unused_media(&self, now: DateTime<Utc>) -> Result<(), StoreError> {
+        change!(self, |db| async { Ok(sql::content::drop_unused_media(db, now).await?) })
     }
 
     async fn advance_last_slot(
@@ -202,7 +281,7 @@ impl Store for Sqlite {
         Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    async fn used_elsewhere(&self, bot: &BotName, round: u32) -> Result<HashSet<LineId>, StoreError> {
+    async fn used_elsewhere(&self, bot: &BotName, round: u32) -> Result<HashSet<EntryId>, StoreError> {
         let rows = read!(self, identity::used_elsewhere(bot, round))?;
         rows.iter().map(row::line).collect::<Result<_, _>>().map_err(|error| self.explain(&error))
     }

@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 pub use self::reading::read;
 use crate::flock::account::{self, Account};
 use crate::flock::choose::Seed;
-use crate::flock::poem::TextId;
+use crate::flock::content::Content;
+use crate::flock::poem::EntryKey;
 use crate::flock::post::{Cause, PostId, State};
 use crate::flock::text::forbidden_character;
 use crate::flock::{BotName, NetworkKind};
@@ -124,12 +125,21 @@ pub struct KeptPost {
     pub slot: Option<DateTime<Utc>>,
     /// When it is due: the slot with its delay.
     pub due_at: DateTime<Utc>,
+    /// The first post of the thread that it continues.
+    #[serde(default, with = "plain_option", skip_serializing_if = "Option::is_none")]
+    pub head: Option<PostId>,
+    /// Which part of its thread it is, from 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub part: u32,
     /// The line that it uses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<KeptLine>,
     /// The text that is posted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// What is posted, if that is more than the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<Content>,
     /// The full record that is sent, if it is more than the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
@@ -191,25 +201,32 @@ pub struct KeptPost {
     pub undone_by: Option<String>,
 }
 
-/// The line of a poem that a post uses. Its text is that of the post.
+/// The entry of a poem that a post uses. Unless it has a key, its text is that of the post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeptLine {
     /// The round.
     pub round: u32,
-    /// Which of the lines with equal text.
+    /// Which of the entries that say the same.
     pub occurrence: u32,
+    /// What it says, if that is more than the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<EntryKey>,
 }
 
 impl KeptPost {
-    /// The id of its line's text.
-    pub fn text_id(&self) -> Option<TextId> {
-        self.line.and(self.text.as_deref()).map(TextId::of)
+    /// What its entry says.
+    pub fn entry_key(&self) -> Option<EntryKey> {
+        self.line?.key.or_else(|| self.text.as_deref().map(EntryKey::of))
     }
 
     /// Whether both are the same post, whatever their states.
     pub fn is_same(&self, other: &Self) -> bool {
-        let fixed = |post: &Self| (post.network, post.slot, post.line, post.planned_at);
-        self.id == other.id && self.bot == other.bot && self.text == other.text && fixed(self) == fixed(other)
+        let fixed = |post: &Self| (post.network, post.slot, post.line, post.planned_at, post.head, post.part);
+        let said = |post: &Self| (post.text.clone(), post.content.clone());
+        self.id == other.id
+            && self.bot == other.bot
+            && said(self) == said(other)
+            && fixed(self) == fixed(other)
     }
 
     /// The same post with an unknown outcome, as it may have been sent.
@@ -234,8 +251,17 @@ impl KeptPost {
         match (&self.text, self.line) {
             (None, _) if self.state != State::Released => Some("only a released post may be without a text"),
             (None, Some(_)) => Some("a line needs its text"),
-            (_, Some(KeptLine { round: 0, .. } | KeptLine { occurrence: 0, .. })) => {
+            (_, Some(KeptLine { occurrence: 0, .. } | KeptLine { round: 0, key: None, .. })) => {
                 Some("rounds and occurrences count from 1")
+            }
+            (_, Some(KeptLine { key, .. })) if key.is_some() != self.content.is_some() => {
+                Some("an entry has a key if it is more than a text, and then only")
+            }
+            _ if self.content.as_ref().is_some_and(|content| content.parts.is_empty()) => {
+                Some("the content of a post has at least one part")
+            }
+            _ if self.head.is_some() != (self.part > 0) || (self.head.is_some() && self.line.is_some()) => {
+                Some("only the first post of a thread has a line, and only the others have a head")
             }
             (Some(text), _) if forbidden_character(text).is_some() => {
                 Some("the text holds a control character, which no post may: remove it")
@@ -282,6 +308,31 @@ pub struct Imported {
     pub doubted: u64,
     /// Bots whose accounts have yet to be read for posts made after the export.
     pub behind: Vec<BotName>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+/// The same as `plain`, for an id that may be missing.
+mod plain_option {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    use crate::flock::post::PostId;
+
+    #[expect(clippy::ref_option, reason = "serde passes a reference")]
+    pub(super) fn serialize<S: Serializer>(id: &Option<PostId>, to: S) -> Result<S::Ok, S::Error> {
+        match id {
+            Some(id) => to.collect_str(id),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<PostId>, D::Error> {
+        let id = Option::<String>::deserialize(from)?;
+        id.map(|id| id.parse().map_err(de::Error::custom)).transpose()
+    }
 }
 
 /// Serializes with `Display`, and parses with `FromStr`.

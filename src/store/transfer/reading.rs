@@ -117,7 +117,7 @@ fn next_line(file: &mut impl BufRead) -> Option<Result<Vec<u8>, String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flock::poem::TextId;
+    use crate::flock::poem::EntryKey;
 
     const HEAD: &str =
         r#"{"export":{"format":1,"flockd":"0.1.0","made_at":"2026-01-02T03:04:05Z","bots":1,"posts":1}}"#;
@@ -148,7 +148,7 @@ mod tests {
         assert_eq!((header.bots, header.posts), (1, 1));
         let records: Vec<_> = records.map(Result::unwrap).collect();
         let [(2, Record::Bot(bot)), (3, Record::Post(post))] = &*records else { panic!("{records:?}") };
-        assert_eq!((bot.name.as_str(), post.text_id()), ("walt", Some(TextId::of("I  sing"))));
+        assert_eq!((bot.name.as_str(), post.entry_key()), ("walt", Some(EntryKey::of("I  sing"))));
         assert_eq!(post.planned_at.timestamp_subsec_millis(), 123);
     }
 

@@ -293,7 +293,7 @@ fn entry(page: &BotPage<'_>, post: &Post, may_act: bool) -> Markup {
 
 /// The line of a post that a person passed over in this round.
 fn passed_over(page: &BotPage<'_>, post: &Post) -> Option<String> {
-    let (round, line) = post.line.filter(|_| post.state == post::State::Refused && post.is_pass())?;
+    let (round, line) = post.entry.filter(|_| post.state == post::State::Refused && post.is_pass())?;
     let of_now = page.health.record.as_ref().is_some_and(|record| record.round <= round);
     of_now.then(|| line.exact())
 }
@@ -323,8 +323,8 @@ fn upcoming(page: &BotPage<'_>) -> Markup {
 }
 
 fn upcoming_post(page: &BotPage<'_>, post: &ComingPost) -> Markup {
-    let round = page.coming.posts.iter().find_map(|first| first.line).map(|(round, _)| round);
-    let entry = post.line.filter(|(of, _)| Some(*of) == round).map(|(_, line)| line.exact());
+    let round = page.coming.posts.iter().find_map(|first| first.entry).map(|(round, _)| round);
+    let entry = post.entry.filter(|(of, _)| Some(*of) == round).map(|(_, line)| line.exact());
     html! {
         (upcoming_slot(page, post.due_at))
         div.coming {
@@ -343,7 +343,7 @@ fn upcoming_post(page: &BotPage<'_>, post: &ComingPost) -> Markup {
 /// Whether the bot has already opened this post.
 fn is_open(page: &BotPage<'_>, post: &ComingPost) -> bool {
     let open = page.health.record.as_ref().and_then(|record| record.open.as_ref());
-    open.is_some_and(|open| open.line == post.line)
+    open.is_some_and(|open| open.entry == post.entry)
 }
 
 fn upcoming_slot(page: &BotPage<'_>, slot: DateTime<Utc>) -> Markup {

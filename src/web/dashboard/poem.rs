@@ -12,7 +12,7 @@ use similar::{ChangeTag, TextDiff};
 
 use super::layout::{self, DashboardPage, NavItem, TargetBot, Viewer};
 use crate::flock::account::Account;
-use crate::flock::poem::{Line, LineId, Poem};
+use crate::flock::poem::{Entry, EntryId, Poem};
 use crate::flock::{Bot, Flock};
 use crate::net;
 use crate::sources::edit::{self, Manuscript, NotSaved, Unusable};
@@ -41,7 +41,7 @@ struct PoemPage<'a> {
     viewer: &'a Viewer,
     poem: Result<Poem, SourceError>,
     text: Result<Manuscript, Unusable>,
-    used: HashSet<LineId>,
+    used: HashSet<EntryId>,
     account: Option<Account>,
     number: usize,
     /// The result of an edit, if there was one.
@@ -120,7 +120,7 @@ async fn show(
     };
     let poem = sources::read_file_async(&bot.poem, bot.split).await;
     let text = edit::read(&bot.poem).await;
-    let lines = poem.as_ref().map_or(0, |poem| poem.lines().len());
+    let lines = poem.as_ref().map_or(0, |poem| poem.entries().len());
     if !(1..=lines.div_ceil(LINES_PER_PAGE).max(1)).contains(&number) {
         return not_found(uri.clone()).await;
     }
@@ -138,7 +138,7 @@ async fn show(
     layout.response(status, &content(&page))
 }
 
-async fn used_lines(site: &Site, bot: &Bot) -> Result<(HashSet<LineId>, Option<Account>), StoreError> {
+async fn used_lines(site: &Site, bot: &Bot) -> Result<(HashSet<EntryId>, Option<Account>), StoreError> {
     Ok(match site.store.bot_record(&bot.name, site.now()).await? {
         Some(record) => (site.store.used(&bot.name, record.round).await?, record.account),
         None => Default::default(),
@@ -218,9 +218,9 @@ fn difference(theirs: &str, mine: &str) -> Markup {
 }
 
 fn lines(page: &PoemPage<'_>, poem: &Poem) -> Markup {
-    let (all, pages) = (poem.lines().len(), poem.lines().len().div_ceil(LINES_PER_PAGE));
-    let shown = poem.lines().iter().skip((page.number - 1) * LINES_PER_PAGE).take(LINES_PER_PAGE);
-    let used = poem.lines().iter().filter(|line| page.used.contains(&line.id)).count();
+    let (all, pages) = (poem.entries().len(), poem.entries().len().div_ceil(LINES_PER_PAGE));
+    let shown = poem.entries().iter().skip((page.number - 1) * LINES_PER_PAGE).take(LINES_PER_PAGE);
+    let used = poem.entries().iter().filter(|line| page.used.contains(&line.id)).count();
     html! {
         section.poem aria-labelledby="lines" {
             h2 #lines { (counted(all, "line")) ", " (grouped(used)) " used in this round" }
@@ -236,7 +236,7 @@ fn lines(page: &PoemPage<'_>, poem: &Poem) -> Markup {
     }
 }
 
-fn poem_line(page: &PoemPage<'_>, line: &Line) -> Markup {
+fn poem_line(page: &PoemPage<'_>, line: &Entry) -> Markup {
     let is_used = page.used.contains(&line.id);
     let problem = net::validate(page.bot, page.account.as_ref(), &line.text).err();
     html! {

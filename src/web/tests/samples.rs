@@ -1,6 +1,6 @@
 //! Bots and posts for tests, and a ledger in memory that can only be read.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -13,8 +13,10 @@ use tokio::sync::{Notify, watch};
 use crate::clock::{Clock as _, SystemClock};
 use crate::flock::account::Account;
 use crate::flock::choose::Seed;
+use crate::flock::content::FileDigest;
 use crate::flock::event::Event;
-use crate::flock::poem::{LineId, TextId};
+use crate::flock::media::{MediaKind, Upload};
+use crate::flock::poem::{EntryId, EntryKey};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::schedule::{Schedule, Zone};
 use crate::flock::web::Dashboard;
@@ -181,6 +183,55 @@ impl Store for MemoryStore {
         never()
     }
 
+    async fn advance_and_open(
+        &self,
+        _: PostId,
+        _: &Move,
+        _: DateTime<Utc>,
+        _: &Draft,
+    ) -> Result<(Post, Post), StoreError> {
+        never()
+    }
+    async fn thread(&self, _: PostId) -> Result<Vec<Post>, StoreError> {
+        never()
+    }
+    async fn parts_of(&self, _: &[PostId]) -> Result<Vec<Post>, StoreError> {
+        Ok(Vec::new())
+    }
+    async fn replies_forbidden(&self, _: &str) -> Result<bool, StoreError> {
+        never()
+    }
+    async fn uploads(&self, _: PostId) -> Result<BTreeMap<u32, Upload>, StoreError> {
+        Ok(BTreeMap::new())
+    }
+    async fn keep_upload(&self, _: PostId, _: u32, _: &Upload, _: Option<&str>) -> Result<(), StoreError> {
+        never()
+    }
+    async fn upload_processed(&self, _: PostId, _: u32) -> Result<(), StoreError> {
+        never()
+    }
+    async fn expire_uploads(&self, _: PostId, _: DateTime<Utc>) -> Result<(), StoreError> {
+        never()
+    }
+    async fn keep_medium(
+        &self,
+        _: FileDigest,
+        _: (MediaKind, &[u8]),
+        _: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        never()
+    }
+    async fn medium(&self, _: FileDigest) -> Result<Option<(MediaKind, Vec<u8>)>, StoreError> {
+        self.check().await?;
+        Ok(None)
+    }
+    async fn is_shown(&self, _: FileDigest) -> Result<bool, StoreError> {
+        self.check().await?;
+        Ok(false)
+    }
+    async fn drop_unused_media(&self, _: DateTime<Utc>) -> Result<(), StoreError> {
+        never()
+    }
     async fn upsert_bots(&self, _: &[BotEntry], _: DateTime<Utc>) -> Result<Vec<NotRenamed>, StoreError> {
         never()
     }
@@ -191,10 +242,10 @@ impl Store for MemoryStore {
         self.check().await?;
         Ok(None)
     }
-    async fn used(&self, _: &BotName, _: u32) -> Result<HashSet<LineId>, StoreError> {
+    async fn used(&self, _: &BotName, _: u32) -> Result<HashSet<EntryId>, StoreError> {
         never()
     }
-    async fn used_before(&self, _: &BotName, _: u32) -> Result<HashSet<TextId>, StoreError> {
+    async fn used_before(&self, _: &BotName, _: u32) -> Result<HashSet<EntryKey>, StoreError> {
         never()
     }
     async fn seed(&self, _: &BotName) -> Result<Seed, StoreError> {
@@ -206,19 +257,19 @@ impl Store for MemoryStore {
     async fn undo_pass(
         &self,
         _: &BotName,
-        _: Option<(u32, LineId)>,
+        _: Option<(u32, EntryId)>,
         _: PostId,
         _: DateTime<Utc>,
     ) -> Result<Option<Post>, StoreError> {
         never()
     }
-    async fn passed_over(&self, _: &BotName, _: u32) -> Result<Vec<(u32, LineId)>, StoreError> {
+    async fn passed_over(&self, _: &BotName, _: u32) -> Result<Vec<(u32, EntryId)>, StoreError> {
         never()
     }
     async fn count_used(&self, _: &BotName, _: u32) -> Result<u32, StoreError> {
         never()
     }
-    async fn duplicates(&self, _: &BotName, _: u32, _: TextId) -> Result<u32, StoreError> {
+    async fn duplicates(&self, _: &BotName, _: u32, _: EntryKey) -> Result<u32, StoreError> {
         never()
     }
     async fn claim_command(&self, _: PostId) -> Result<bool, StoreError> {
@@ -255,7 +306,7 @@ impl Store for MemoryStore {
     async fn other_names(&self, _: &BotName) -> Result<Vec<BotName>, StoreError> {
         never()
     }
-    async fn used_elsewhere(&self, _: &BotName, _: u32) -> Result<HashSet<LineId>, StoreError> {
+    async fn used_elsewhere(&self, _: &BotName, _: u32) -> Result<HashSet<EntryId>, StoreError> {
         never()
     }
     async fn credential(&self, _: &BotName) -> Result<CredentialRow, StoreError> {

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use flockd::flock::post::Cause;
 use flockd::flock::{PostOptions, Visibility};
 use flockd::net::http::Timeouts;
-use flockd::net::{Network as _, Outcome};
+use flockd::net::{Attached, Network as _, Outcome};
 use serde_json::{Value, json};
 
 use super::{MastodonFixture, status};
@@ -28,7 +28,7 @@ async fn a_status_request_contains_exactly_the_post() {
         let client = fake.client_with(&fake.url, &Timeouts::default(), None, manner);
         let walt = fake.walt(&client).await;
         let before = fake.count();
-        let sent = client.send(&status(1, "a & <b>"), &walt).await;
+        let sent = client.send(&status(1, "a & <b>"), &Attached::default(), &walt).await;
         assert!(matches!(sent.outcome, Outcome::Posted { note: None, .. }), "{sent:?}");
         let body: Value = serde_json::from_str(&fake.requests()[before].body).unwrap();
         assert_eq!(body, expected);

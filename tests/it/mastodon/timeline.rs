@@ -3,14 +3,14 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use flockd::clock::Clock as _;
 use flockd::flock::post::{Cause, Post};
-use flockd::net::{Network as _, ProbeResult, Rejection, RemotePost, Timeline};
+use flockd::net::{Attached, Network as _, ProbeResult, Rejection, RemotePost, Timeline};
 use serde_json::json;
 
 use super::{MastodonFixture, NOON, status};
 use crate::support::fake_mastodon::{Behaviour, Reply, Software};
 
 async fn look(fixture: &MastodonFixture, post: &Post) -> Vec<RemotePost> {
-    match fixture.client.probe(post, &fixture.walt).await.unwrap() {
+    match fixture.client.probe(post, &Attached::default(), &fixture.walt).await.unwrap() {
         ProbeResult::Candidates { seen, doubtful, cost: 0 } if doubtful.is_empty() => seen,
         sight => panic!("{sight:?}"),
     }
@@ -79,7 +79,8 @@ async fn the_source_decides_where_the_html_differs() {
     // On a server without this call, the HTML has to do.
     answer();
     fixture.fake.next_at("/api/v1/statuses/", Behaviour::Answer(Reply::page(404, "")));
-    let sight = fixture.client.probe(&status(1, "a line"), &fixture.walt).await.unwrap();
+    let sight =
+        fixture.client.probe(&status(1, "a line"), &Attached::default(), &fixture.walt).await.unwrap();
     assert!(is_doubtful(&sight), "it is similar: {sight:?}");
     assert!(look(&fixture, &status(1, "out of the cradle")).await.is_empty());
     // A source that is temporarily unavailable is requested again.
@@ -100,7 +101,7 @@ async fn changed(html: &str, line: &str) -> ProbeResult {
         .next_at(&timeline, Behaviour::Answer(Reply::new(200, page.to_string()).header("date", AT_NOON)));
     let path = format!("/api/v1/statuses/{id}/source");
     (0..2).for_each(|_| fixture.fake.next_at(&path, Behaviour::Answer(Reply::new(500, ""))));
-    fixture.client.probe(&status(1, line), &fixture.walt).await.unwrap()
+    fixture.client.probe(&status(1, line), &Attached::default(), &fixture.walt).await.unwrap()
 }
 
 #[tokio::test]
@@ -140,7 +141,11 @@ async fn posted_with(client: serde_json::Value, app: Option<Reply>) -> ProbeResu
     if let Some(app) = app {
         fixture.fake.next_at("/api/v1/apps/verify_credentials", Behaviour::Answer(app));
     }
-    fixture.client.probe(&status(1, "the wind :leaf: blows through the leaves"), &fixture.walt).await.unwrap()
+    fixture
+        .client
+        .probe(&status(1, "the wind :leaf: blows through the leaves"), &Attached::default(), &fixture.walt)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -198,7 +203,8 @@ async fn too_many_similar_statuses_are_not_taken_for_mismatches() {
     let timeline = format!("/api/v1/accounts/{}", fixture.fake.account("walt").id);
     let reply = Reply::json(200, &json!(page)).header("date", AT_NOON);
     fixture.fake.next_at(&timeline, Behaviour::Answer(reply));
-    let sight = fixture.client.probe(&status(1, "a *line*"), &fixture.walt).await.unwrap();
+    let sight =
+        fixture.client.probe(&status(1, "a *line*"), &Attached::default(), &fixture.walt).await.unwrap();
     assert!(
         matches!(sight, ProbeResult::Unavailable(_)),
         "it is there, and its source was not requested: {sight:?}"
@@ -246,7 +252,8 @@ async fn only_statuses_from_the_first_attempt_on_count() {
     fixture.fake.posts_by_hand("emily", "a refrain", noon_less(1));
     fixture.fake.posts_by_hand("walt", "another", noon_less(1));
     fixture.fake.posts_by_hand("walt", "a refrain", noon_less(25 * 60));
-    let sight = fixture.client.probe(&status(1, "a refrain"), &fixture.walt).await.unwrap();
+    let sight =
+        fixture.client.probe(&status(1, "a refrain"), &Attached::default(), &fixture.walt).await.unwrap();
     let ProbeResult::Candidates { seen, doubtful, .. } = sight else { panic!("{sight:?}") };
     let ids = |seen: &[RemotePost]| seen.iter().map(|seen| seen.remote_id.clone()).collect::<Vec<_>>();
     assert_eq!(ids(&seen), [young.id]);
@@ -263,12 +270,15 @@ async fn a_post_sent_by_a_clock_that_was_ahead_is_not_silently_resent() {
         fixture.send(&status(1, "a line")).await;
         fixture.clock.advance(TimeDelta::hours(3));
         let sent_at = Some(noon_less(-60));
-        let sight =
-            fixture.client.probe(&Post { sent_at, ..status(1, "a line") }, &fixture.walt).await.unwrap();
+        let sight = fixture
+            .client
+            .probe(&Post { sent_at, ..status(1, "a line") }, &Attached::default(), &fixture.walt)
+            .await
+            .unwrap();
         assert!(is_doubtful(&sight), "{software:?}: {sight:?}");
         let sight = fixture
             .client
-            .probe(&Post { sent_at, ..status(1, "another line") }, &fixture.walt)
+            .probe(&Post { sent_at, ..status(1, "another line") }, &Attached::default(), &fixture.walt)
             .await
             .unwrap();
         let ProbeResult::Candidates { seen, doubtful, .. } = sight else { panic!("{sight:?}") };
@@ -324,7 +334,7 @@ async fn the_number_of_pages_is_limited() {
     let page: Vec<_> = (0..20).rev().map(status_of).collect();
     fixture.fake.refuse_looks(Some(Reply::json(200, &json!(page)).header("date", AT_NOON)));
     let before = fixture.fake.count();
-    let sight = fixture.client.probe(&status(1, "a"), &fixture.walt).await.unwrap();
+    let sight = fixture.client.probe(&status(1, "a"), &Attached::default(), &fixture.walt).await.unwrap();
     assert!(matches!(sight, ProbeResult::Candidates { .. }), "a repeated page is the end: {sight:?}");
     assert_eq!(fixture.fake.count() - before, 2);
     fixture.fake.refuse_looks(None);
@@ -354,7 +364,7 @@ async fn forbidden_reads_are_reported_and_temporary_errors_retried() {
         (Reply::json(200, &json!([{"id": "1"}])), None),
     ] {
         fixture.fake.refuse_looks(Some(reply.clone()));
-        let told = match fixture.client.probe(&status(1, "a"), &fixture.walt).await {
+        let told = match fixture.client.probe(&status(1, "a"), &Attached::default(), &fixture.walt).await {
             Ok(ProbeResult::Unavailable(why)) => Some(why.cause),
             Ok(sight) => panic!("{reply:?}: {sight:?}"),
             Err(Rejection { .. }) => None,

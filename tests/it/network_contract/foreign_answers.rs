@@ -7,7 +7,7 @@ use flockd::flock::post::{Cause, Post};
 use flockd::flock::secret::Secret;
 use flockd::net::http::{self, Timeouts};
 use flockd::net::oauth2::{Proof, Provider};
-use flockd::net::{Network, Outcome, Rejection, Session};
+use flockd::net::{Attached, Network, Outcome, Rejection, Session};
 
 use crate::support::fake_mastodon::{FakeMastodon, Software};
 use crate::support::fake_server::{Behaviour, FakeServer, Reply};
@@ -29,7 +29,13 @@ impl ProxiedNetwork<'_> {
         let mut post = post(self.kind, u8::try_from(number % 251).unwrap(), &format!("line {number}"));
         post.record = self
             .network
-            .compose(post.id, post.text.as_deref().unwrap(), post.planned_at, self.session)
+            .compose(
+                post.id,
+                post.text.as_deref().unwrap(),
+                post.planned_at,
+                &Attached::default(),
+                self.session,
+            )
             .await
             .unwrap();
         post
@@ -39,7 +45,7 @@ impl ProxiedNetwork<'_> {
     async fn answered(&self, number: usize, reply: &Reply) -> Outcome {
         self.proxy.next_post(Behaviour::StoreAndAnswer(reply.clone()));
         let (post, before) = (self.planned(number).await, self.proxy.count());
-        let outcome = self.network.send(&post, self.session).await.outcome;
+        let outcome = self.network.send(&post, &Attached::default(), self.session).await.outcome;
         let sent = self.proxy.requests().split_off(before);
         let writes = sent.iter().filter(|seen| seen.method != "GET").count();
         assert_eq!(writes, 1, "{:?}: one call is one attempt: {reply:?}", self.kind);
@@ -62,7 +68,7 @@ impl ProxiedNetwork<'_> {
     /// No row of the table proves a deletion, as long as the post is there.
     async fn keeps_what_is_not_deleted(&self, path: &str) {
         let Outcome::Posted { remote_id, .. } =
-            self.network.send(&self.planned(1).await, self.session).await.outcome
+            self.network.send(&self.planned(1).await, &Attached::default(), self.session).await.outcome
         else {
             panic!("it was not posted")
         };

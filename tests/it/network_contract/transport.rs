@@ -8,7 +8,7 @@ use flockd::flock::post::{Cause, Post};
 use flockd::flock::{NetworkKind, PostOptions};
 use flockd::net::bluesky::{Bluesky, BlueskyApp};
 use flockd::net::http::{self, Timeouts};
-use flockd::net::{Network, Outcome, ProbeResult, Session};
+use flockd::net::{Attached, Network, Outcome, ProbeResult, Session};
 use futures_util::future::join_all;
 use url::Url;
 
@@ -177,8 +177,9 @@ async fn sent_to<P: TestNetwork>(place: &P, url: &str, limits: &Timeouts) -> (Po
 async fn sent_by(network: &dyn Network, session: &Session, kind: NetworkKind, number: u8) -> (Post, Outcome) {
     let mut post = post(kind, number, &format!("line {number}"));
     let text = post.text.clone().unwrap();
-    post.record = network.compose(post.id, &text, post.planned_at, session).await.unwrap();
-    let outcome = network.send(&post, session).await.outcome;
+    post.record =
+        network.compose(post.id, &text, post.planned_at, &Attached::default(), session).await.unwrap();
+    let outcome = network.send(&post, &Attached::default(), session).await.outcome;
     (post, outcome)
 }
 
@@ -269,14 +270,23 @@ impl Doubt {
         assert_eq!(place.stored().await, usize::from(stored), "{shown}");
         // Reading the account settles it.
         let (url, patient) = (server.url.clone(), Timeouts::default());
-        match place.client(&url, &patient).probe(&post, &place.session(&url)).await.unwrap() {
+        match place
+            .client(&url, &patient)
+            .probe(&post, &Attached::default(), &place.session(&url))
+            .await
+            .unwrap()
+        {
             ProbeResult::Candidates { seen, doubtful, .. } => {
                 assert_eq!((seen.len(), doubtful.len()), (usize::from(stored), 0), "{shown}");
             }
             sight => panic!("{shown}: {sight:?}"),
         }
         if place.is_idempotent() {
-            let again = place.client(&url, &patient).send(&post, &place.session(&url)).await.outcome;
+            let again = place
+                .client(&url, &patient)
+                .send(&post, &Attached::default(), &place.session(&url))
+                .await
+                .outcome;
             assert!(matches!(again, Outcome::Posted { .. }), "{shown}: {again:?}");
             assert_eq!(place.stored().await, 1, "{shown}");
         }

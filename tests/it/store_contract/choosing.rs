@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use flockd::flock::NetworkKind;
 use flockd::flock::choose::Seed;
-use flockd::flock::poem::TextId;
+use flockd::flock::poem::EntryKey;
 use flockd::flock::post::{Cause, Post, State};
 use flockd::store::{Beginning, BotEntry, BotRecord, Draft, ScheduleState, Store, StoreError};
 
@@ -14,7 +14,7 @@ use crate::ledger::{account, at, bot, by_hand, entry, given_up, id_at, line, of_
 
 fn passed_over(text: &str, round: u32, seconds: i64) -> Draft {
     let begins = Beginning::PassedOver(why(Cause::Person));
-    Draft { line: Some((round, line(text, 1))), begins, ..by_hand("walt", text, seconds) }
+    Draft { entry: Some((round, line(text, 1))), begins, ..by_hand("walt", text, seconds) }
 }
 
 async fn seed_of(store: &dyn Store, name: &str) -> Seed {
@@ -60,13 +60,13 @@ pub(super) async fn texts_of_earlier_rounds_survive_a_rename(ledger: Ledger) {
         .one
         .open(&Draft {
             text: Some("given up".into()),
-            line: Some((1, line("given up", 1))),
+            entry: Some((1, line("given up", 1))),
             ..given_up("walt", 900)
         })
         .await
         .unwrap();
     let before = async |round| ledger.other.used_before(&bot("walt"), round).await.unwrap();
-    let texts = |texts: &[&str]| texts.iter().map(|text| TextId::of(text)).collect::<HashSet<_>>();
+    let texts = |texts: &[&str]| texts.iter().map(|text| EntryKey::of(text)).collect::<HashSet<_>>();
     assert_eq!(before(1).await, texts(&[]));
     assert_eq!(before(3).await, texts(&["one", "two"]));
     ledger.one.remember(&bot("walt"), &account("7")).await.unwrap();
@@ -96,7 +96,7 @@ pub(super) async fn passing_a_line_over_only_uses_that_line(ledger: Ledger) {
     // A person passes over a line, and not a slot or a text.
     for draft in [
         Draft { slot: Some(at(180)), ..passed_over("two", 1, 150) },
-        Draft { line: None, ..passed_over("two", 1, 150) },
+        Draft { entry: None, ..passed_over("two", 1, 150) },
         Draft { begins: Beginning::PassedOver(why(Cause::Text)), ..passed_over("two", 1, 150) },
     ] {
         assert!(matches!(ledger.one.open(&draft).await, Err(StoreError::Refused(_))), "{draft:?}");

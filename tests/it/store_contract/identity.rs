@@ -38,7 +38,7 @@ pub(super) async fn an_accounts_posts_count_whatever_its_bots_name_was(ledger: L
     assert_eq!(used(&ledger, "emily", 1).await, (0, 0, 0));
     assert_eq!(ledger.other.other_names(&bot("whitman")).await.unwrap(), [bot("walt")]);
     let standing = ledger.other.bot_record(&bot("whitman"), at(30)).await.unwrap().unwrap();
-    assert!(standing.avoid.contains(&flockd::flock::poem::TextId::of("two")));
+    assert!(standing.avoid.contains(&flockd::flock::poem::EntryKey::of("two")));
     // After signing out, walt's posts still count.
     ledger.one.sign_out(&bot("walt"), 0).await.unwrap();
     assert_eq!(ledger.other.account(&bot("walt")).await.unwrap(), None);

@@ -37,8 +37,8 @@ pub(super) async fn every_illegal_transition_is_refused(ledger: Ledger) {
 
 /// The columns of a post that do not change once it is planned.
 fn fixed(post: &Post) -> impl PartialEq + std::fmt::Debug {
-    let Post { id, bot, network, slot, due_at, line, text, planned_at, .. } = post.clone();
-    (id, bot, network, slot, due_at, line, text, planned_at)
+    let Post { id, bot, network, slot, due_at, entry, text, planned_at, .. } = post.clone();
+    (id, bot, network, slot, due_at, entry, text, planned_at)
 }
 
 /// A new kind of move must be added to the table.

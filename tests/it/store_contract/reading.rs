@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use flockd::flock::NetworkKind;
-use flockd::flock::poem::TextId;
+use flockd::flock::poem::EntryKey;
 use flockd::flock::post::{Cause, Move, Post, PostId, State};
 use flockd::store::{Beginning, Draft, Filter, Store, StoreError};
 
@@ -17,8 +17,8 @@ async fn end(ledger: &Ledger, draft: &Draft, step: &Move) -> Post {
     ledger.one.advance(post.id, step, draft.now).await.unwrap()
 }
 
-fn texts(texts: &[&str]) -> HashSet<TextId> {
-    texts.iter().map(|text| TextId::of(text)).collect()
+fn texts(texts: &[&str]) -> HashSet<EntryKey> {
+    texts.iter().map(|text| EntryKey::of(text)).collect()
 }
 
 pub(super) async fn a_bots_record_follows_from_its_posts(ledger: Ledger) {
@@ -75,12 +75,12 @@ pub(super) async fn duplicates_are_avoided_until_another_was_posted(ledger: Ledg
     end(&ledger, &of_slot("walt", "Holy!", 1, 120), &duplicate).await;
     end(&ledger, &of_slot("walt", "two", 1, 180), &Move::Release(why(Cause::Late))).await;
     assert_eq!(avoid().await, texts(&["one", "Holy!"]));
-    let count = async |round, text| ledger.other.duplicates(&walt, round, TextId::of(text)).await.unwrap();
+    let count = async |round, text| ledger.other.duplicates(&walt, round, EntryKey::of(text)).await.unwrap();
     assert_eq!((count(1, "Holy!").await, count(1, "two").await, count(2, "Holy!").await), (1, 0, 0));
 
     end(&ledger, &by_hand("walt", " by\thand ", 240), &posted("2")).await;
     assert_eq!(avoid().await, texts(&["by hand"]));
-    let second = Draft { line: Some((1, line("Holy!", 2))), ..of_slot("walt", "Holy!", 1, 300) };
+    let second = Draft { entry: Some((1, line("Holy!", 2))), ..of_slot("walt", "Holy!", 1, 300) };
     end(&ledger, &second, &duplicate).await;
     assert_eq!((avoid().await, count(1, "Holy!").await), (texts(&["by hand", "Holy!"]), 2));
 }

@@ -91,7 +91,7 @@ pub(super) async fn a_text_was_said_before_if_another_post_was_sent_with_it(ledg
     let alone = ledger.one.open(&by_hand("walt", "Moloch!", 4)).await.unwrap();
     assert!(!ledger.other.text_sent_before(&alone).await.unwrap(), "by another bot, or never sent");
     ledger.one.advance(alone.id, &posted("4"), at(5)).await.unwrap();
-    let refrain = Draft { line: Some((1, line("Holy!", 2))), ..of_slot("walt", " Holy!", 1, 6) };
+    let refrain = Draft { entry: Some((1, line("Holy!", 2))), ..of_slot("walt", " Holy!", 1, 6) };
     let refrain = ledger.one.open(&refrain).await.unwrap();
     assert!(ledger.other.text_sent_before(&refrain).await.unwrap(), "the same line, spelt otherwise");
 }
@@ -189,7 +189,7 @@ fn found(text: &str, occurrence: u32, seconds: i64) -> Find {
     Find {
         id: id_at(seconds),
         network: NetworkKind::Paper,
-        line: (1, line(text, occurrence)),
+        entry: (1, line(text, occurrence)),
         text: text.to_owned(),
         remote_id: format!("remote-{seconds}"),
         url: Some(format!("https://example.org/{seconds}")),

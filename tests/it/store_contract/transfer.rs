@@ -61,7 +61,7 @@ async fn full(ledger: Ledger) -> Ledger {
     let ledger = ledger.with(&["walt"]).await;
     let text = "“Ünïcode” \u{1f426}\nand a second line".to_owned();
     let again = Draft {
-        line: Some((2, line(&text, 3))),
+        entry: Some((2, line(&text, 3))),
         text: Some(text),
         record: Some("{\"a\":1}".to_owned()),
         ..of_slot("walt", "", 2, 200)
@@ -250,7 +250,7 @@ pub(super) async fn passed_over_lines_are_exported(ledger: Ledger) {
     let ledger = ledger.with(&["walt"]).await;
     for (text, seconds) in [("passed over", 10), ("undone", 20)] {
         let draft = Draft {
-            line: Some((1, line(text, 1))),
+            entry: Some((1, line(text, 1))),
             begins: Beginning::PassedOver(why(Cause::Person)),
             ..by_hand("walt", text, seconds)
         };

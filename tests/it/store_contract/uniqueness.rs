@@ -107,7 +107,7 @@ pub(super) async fn a_line_is_used_once_in_a_round(ledger: Ledger) {
         let first = ledger.post_in(state, of_slot(name, "a line", 1, 60)).await;
         let again = ledger.other.open(&of_slot(name, "a line", 1, 120)).await;
         match again {
-            Ok(post) => assert_eq!((state, post.line), (State::Released, first.line)),
+            Ok(post) => assert_eq!((state, post.entry), (State::Released, first.entry)),
             Err(StoreError::LineTaken) => assert!(!matches!(state, State::Released), "{state}"),
             Err(StoreError::PostOpen) => assert!(state.is_open(), "{state}"),
             Err(error) => panic!("{state}: {error}"),
@@ -117,7 +117,7 @@ pub(super) async fn a_line_is_used_once_in_a_round(ledger: Ledger) {
     }
     // Another occurrence is another line, and another round starts afresh.
     for (seconds, used) in [(180, (1, line("a line", 2))), (240, (2, line("a line", 1)))] {
-        let draft = Draft { line: Some(used), ..of_slot("posted", "a line", 1, seconds) };
+        let draft = Draft { entry: Some(used), ..of_slot("posted", "a line", 1, seconds) };
         let post = ledger.one.open(&draft).await.unwrap();
         ledger.one.advance(post.id, &posted("1"), at(seconds)).await.unwrap();
     }

@@ -99,6 +99,11 @@ impl EngineFixture {
         }
     }
 
+    /// The folder of the poems.
+    pub(crate) fn poems(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     /// A bot's network.
     pub(crate) fn net(&self, bot: &str) -> &ScriptedNetwork {
         &self.networks[bot]

@@ -37,7 +37,7 @@ use flockd::flock::post::{Post, PostId, State};
 use flockd::flock::secret::Secret;
 use flockd::net::http::Timeouts;
 use flockd::net::x::{X, XApp};
-use flockd::net::{Network as _, Outcome, Rejection, Session, http};
+use flockd::net::{Attached, Network as _, Outcome, Rejection, Session, http};
 
 use fake_x::{FakeAccount, FakeX};
 pub use program::PATIENCE;
@@ -90,8 +90,11 @@ pub fn post(network: NetworkKind, number: u8, text: &str) -> Post {
         state: State::Sending,
         slot: None,
         due_at: now,
-        line: None,
+        head: None,
+        part: 0,
+        entry: None,
         text: Some(text.to_owned()),
+        content: None,
         record: None,
         attempts: 1,
         errors: 0,
@@ -162,7 +165,7 @@ impl Signed {
     }
 
     pub async fn send(&self, post: &Post, account: Option<&Account>) -> Outcome {
-        self.x.send(post, &self.session(account)).await.outcome
+        self.x.send(post, &Attached::default(), &self.session(account)).await.outcome
     }
 }
 

@@ -8,8 +8,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use flockd::clock::Clock;
 use flockd::flock::account::{Account, Tokens};
+use flockd::flock::media::Upload;
 use flockd::flock::post::{Post, PostId};
-use flockd::net::{Cooldown, Network, Outcome, ProbeResult, Rejection, Sent as Sending, Session, Timeline};
+use flockd::net::{
+    Attached, Cooldown, Network, Outcome, Picture, ProbeResult, Rejection, ReplyTo, Sent as Sending, Session,
+    Timeline, UploadError, Uploaded,
+};
 use tokio::sync::oneshot;
 
 pub(crate) use super::answers::{
@@ -40,6 +44,10 @@ pub(crate) struct Sent {
     pub(crate) account: Option<Account>,
     pub(crate) tokens: Option<Tokens>,
     pub(crate) at: DateTime<Utc>,
+    /// The ids of the uploads that came with it.
+    pub(crate) media: Vec<String>,
+    /// The thread that it continues.
+    pub(crate) reply_to: Option<ReplyTo>,
     /// Whether the post is public from now on.
     pub(crate) arrived: bool,
 }
@@ -76,6 +84,9 @@ struct Play {
     deleted: Vec<Post>,
     keeps: Option<Rejection>,
     composes: Option<VecDeque<Result<String, Rejection>>>,
+    uploads: VecDeque<Result<Uploaded, UploadError>>,
+    uploaded: Vec<Picture>,
+    processes: VecDeque<Result<bool, UploadError>>,
 }
 
 impl Play {
@@ -209,6 +220,21 @@ impl ScriptedNetwork {
         self.play().composes = Some(records.into_iter().collect());
     }
 
+    /// The result of the next upload that has nothing in the script yet; without one it is accepted.
+    pub(crate) fn then_uploads(&self, result: Result<Uploaded, UploadError>) {
+        self.play().uploads.push_back(result);
+    }
+
+    /// The answer to the next question whether an upload is processed; without one it is.
+    pub(crate) fn then_processes(&self, result: Result<bool, UploadError>) {
+        self.play().processes.push_back(result);
+    }
+
+    /// Every picture that it was given, in order.
+    pub(crate) fn uploaded(&self) -> Vec<Picture> {
+        self.play().uploaded.clone()
+    }
+
     /// The deleted posts.
     pub(crate) fn deleted(&self) -> Vec<Post> {
         self.play().deleted.clone()
@@ -259,7 +285,12 @@ impl ScriptedNetwork {
     }
 
     /// Records a request, and decides what becomes of it.
-    fn receive(&self, post: &Post, session: &Session) -> Result<Outcome, oneshot::Receiver<Outcome>> {
+    fn receive(
+        &self,
+        post: &Post,
+        attached: &Attached<'_>,
+        session: &Session,
+    ) -> Result<Outcome, oneshot::Receiver<Outcome>> {
         let mut play = self.play();
         let next = play.next.pop_front().or_else(|| play.always.clone());
         let next = next.unwrap_or_else(|| posted(&format!("{}-{}", post.bot, play.sent.len() + 1)).into());
@@ -269,7 +300,9 @@ impl ScriptedNetwork {
             Next::Panic => false,
         };
         let Session { tokens, account } = session.clone();
-        play.sent.push(Sent { post: post.clone(), account, tokens, at: self.clock.now(), arrived });
+        let media = attached.uploads.iter().map(|upload| upload.remote_id.clone()).collect();
+        let (post, at, reply_to) = (post.clone(), self.clock.now(), attached.reply_to.cloned());
+        play.sent.push(Sent { post, account, tokens, at, media, reply_to, arrived });
         match next {
             Next::Answer(outcome) => Ok(outcome),
             Next::Silence { .. } => Ok(silence()),
@@ -331,6 +364,7 @@ impl Network for ScriptedNetwork {
         id: PostId,
         text: &str,
         at: DateTime<Utc>,
+        _attached: &Attached<'_>,
         _session: &Session,
     ) -> Result<Option<String>, Rejection> {
         let mut play = self.play();
@@ -339,8 +373,8 @@ impl Network for ScriptedNetwork {
         records.pop_front().unwrap_or_else(fresh).map(Some)
     }
 
-    async fn send(&self, post: &Post, session: &Session) -> Sending {
-        let outcome = match self.receive(post, session) {
+    async fn send(&self, post: &Post, attached: &Attached<'_>, session: &Session) -> Sending {
+        let outcome = match self.receive(post, attached, session) {
             Ok(outcome) => outcome,
             Err(held) => {
                 self.clock.stir();
@@ -351,11 +385,28 @@ impl Network for ScriptedNetwork {
         Sending { outcome, cooldowns, room: None }
     }
 
+    async fn upload(&self, picture: &Picture, _session: &Session) -> Result<Uploaded, UploadError> {
+        let mut play = self.play();
+        play.uploaded.push(picture.clone());
+        let remote_id = format!("m{}", play.uploaded.len());
+        let accepted = Uploaded { remote_id, media_key: None, lifetime: None, ready: true, cost: 5 };
+        play.uploads.pop_front().unwrap_or(Ok(accepted))
+    }
+
+    async fn is_processed(&self, _upload: &Upload, _session: &Session) -> Result<bool, UploadError> {
+        self.play().processes.pop_front().unwrap_or(Ok(true))
+    }
+
     fn probe_delays(&self) -> &[Duration] {
         &self.looks
     }
 
-    async fn probe(&self, post: &Post, _session: &Session) -> Result<ProbeResult, Rejection> {
+    async fn probe(
+        &self,
+        post: &Post,
+        _attached: &Attached<'_>,
+        _session: &Session,
+    ) -> Result<ProbeResult, Rejection> {
         let mut play = self.play();
         play.looks += 1;
         if play.tells_truth {

@@ -9,7 +9,7 @@ use super::super::row::millis;
 use super::Done;
 use crate::flock::BotName;
 use crate::flock::choose::Seed;
-use crate::flock::poem::LineId;
+use crate::flock::poem::EntryId;
 use crate::flock::post::PostId;
 
 /// The condition for a line that was passed over, whether or not that was undone.
@@ -75,7 +75,7 @@ pub(in super::super) async fn passed_over(
 pub(in super::super) async fn undo_pass(
     db: &mut SqliteConnection,
     bot: &BotName,
-    (round, line): (u32, LineId),
+    (round, line): (u32, EntryId),
     by: PostId,
     now: DateTime<Utc>,
 ) -> Done<Option<SqliteRow>> {
@@ -86,7 +86,7 @@ pub(in super::super) async fn undo_pass(
         is_pass!(),
         " returning *"
     );
-    let query = sqlx::query(update).bind(bot.as_str()).bind(round).bind(line.text.as_bytes());
+    let query = sqlx::query(update).bind(bot.as_str()).bind(round).bind(line.key.as_bytes());
     let query = query.bind(line.occurrence).bind(by.to_string()).bind(UNDONE).bind(millis(now));
     query.fetch_optional(db).await
 }

@@ -3,6 +3,7 @@
 
 pub(super) mod bot;
 pub(super) mod choosing;
+pub(super) mod content;
 pub(super) mod credential;
 pub(super) mod identity;
 pub(super) mod monitoring;
@@ -19,7 +20,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use super::row::{self, millis};
 use crate::flock::BotName;
 use crate::flock::due::HOUR;
-use crate::flock::poem::TextId;
+use crate::flock::poem::EntryKey;
 use crate::flock::post::{Move, Post, PostId, State};
 use crate::store::health_state::CLOCK_TOLERANCE;
 use crate::store::{Beginning, Command, Draft, Filter};
@@ -35,10 +36,11 @@ type Done<T = ()> = Result<T, sqlx::Error>;
 pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Done<SqliteRow> {
     let insert = "insert into post (id, bot, network, state, slot, due_at, round, line, occurrence, text, \
         record, app, price, attempts, cause, reason, planned_at, sent_at, tried_at, retry_at, settled_at, moved_at, \
-        account) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, \
-        ?21, ?22, (select key from account where bot = ?2 and network = ?3 and ?4 = 'sending')) returning *";
+        head, part, content, account) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
+        ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25, (select key from account where bot = ?2 and network = ?3 and ?4 = 'sending')) returning *";
     let (why, retry_at) = match &draft.begins {
         Beginning::Sending => (None, None),
+        Beginning::Ready => (None, Some(draft.now.max(draft.due_at))),
         Beginning::Planned(why, at) => (Some(why), Some(*at)),
         Beginning::Released(why) | Beginning::Skipped(why) | Beginning::PassedOver(why) => (Some(why), None),
     };
@@ -51,9 +53,9 @@ pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Don
         .bind(state.as_str())
         .bind(draft.slot.map(millis))
         .bind(millis(draft.due_at))
-        .bind(draft.line.map(|(round, _)| round))
-        .bind(draft.line.as_ref().map(|(_, line)| line.text.as_bytes()))
-        .bind(draft.line.map(|(_, line)| line.occurrence))
+        .bind(draft.entry.map(|(round, _)| round))
+        .bind(draft.entry.as_ref().map(|(_, line)| line.key.as_bytes()))
+        .bind(draft.entry.map(|(_, line)| line.occurrence))
         .bind(&draft.text)
         .bind(&draft.record)
         .bind(&draft.app)
@@ -67,6 +69,9 @@ pub(super) async fn insert_post(db: &mut SqliteConnection, draft: &Draft) -> Don
         .bind(retry_at.map(millis))
         .bind(at_if(!state.is_open()))
         .bind(millis(draft.now))
+        .bind(draft.continues.map(|(head, _)| head.to_string()))
+        .bind(draft.continues.map_or(0, |(_, part)| part))
+        .bind(draft.content.as_ref().map(row::json))
         .fetch_one(db)
         .await
 }
@@ -196,8 +201,8 @@ pub(super) async fn newest_run(
 }
 
 pub(super) async fn last_posted(db: &mut SqliteConnection, bot: &BotName) -> Done<Option<SqliteRow>> {
-    let select =
-        "select * from post where bot = ?1 and state in ('posted', 'deleted') order by number desc limit 1";
+    let select = "select * from post where bot = ?1 and state in ('posted', 'deleted') and head is null \
+        order by number desc limit 1";
     sqlx::query(select).bind(bot.as_str()).fetch_optional(db).await
 }
 
@@ -219,7 +224,7 @@ pub(super) async fn count_duplicates(
     db: &mut SqliteConnection,
     bot: &BotName,
     round: u32,
-    text: TextId,
+    text: EntryKey,
 ) -> Done<u32> {
     let select = "select count(*) from post where bot = ?1 and state = 'released' and cause = 'duplicate' \
         and round = ?2 and line = ?3";
@@ -275,7 +280,7 @@ pub(super) async fn count_used(db: &mut SqliteConnection, bot: &BotName, round: 
 }
 
 pub(super) async fn posts(db: &mut SqliteConnection, filter: &Filter) -> Done<Vec<SqliteRow>> {
-    let mut select = QueryBuilder::<Sqlite>::new("select * from post where true");
+    let mut select = QueryBuilder::<Sqlite>::new("select * from post where head is null");
     if let Some(bot) = &filter.bot {
         select.push(" and bot = ").push_bind(bot.as_str());
     }
@@ -307,7 +312,7 @@ pub(super) async fn planned_between(
     until: DateTime<Utc>,
     most: u32,
 ) -> Done<Vec<SqliteRow>> {
-    let select = "select * from post where id >= ?1 and id < ?2 order by id limit ?3";
+    let select = "select * from post where id >= ?1 and id < ?2 and head is null order by id limit ?3";
     sqlx::query(select).bind(first_id(from)).bind(first_id(until)).bind(most).fetch_all(db).await
 }
 
@@ -316,7 +321,7 @@ pub(super) async fn count_between(
     from: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Done<i64> {
-    let select = "select count(*) from post where id >= ?1 and id < ?2";
+    let select = "select count(*) from post where id >= ?1 and id < ?2 and head is null";
     sqlx::query_scalar(select).bind(first_id(from)).bind(first_id(until)).fetch_one(db).await
 }
 

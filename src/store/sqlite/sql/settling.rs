@@ -69,14 +69,14 @@ pub(in super::super) async fn insert_find(
         (select key from account where bot = ?2 and network = ?3)) \
         on conflict (bot, round, line, occurrence) where line is not null and state <> 'released' do nothing \
         returning *";
-    let (round, line) = &find.line;
+    let (round, line) = &find.entry;
     sqlx::query(insert)
         .bind(find.id.to_string())
         .bind(bot.as_str())
         .bind(find.network.as_str())
         .bind(millis(find.at))
         .bind(round)
-        .bind(line.text.as_bytes())
+        .bind(line.key.as_bytes())
         .bind(line.occurrence)
         .bind(&find.text)
         .bind(&find.remote_id)
@@ -107,7 +107,7 @@ pub(in super::super) async fn text_sent_before(db: &mut SqliteConnection, post: 
         or exists (select 1 from post where account = (select key from account where bot = ?1) and bot <> ?1 \
         and line is not null and sent_at is not null and (text = ?3 or line = ?4))";
     let query = sqlx::query_scalar(select).bind(post.bot.as_str()).bind(post.id.to_string());
-    let line = post.line.map(|(_, line)| line.text.as_bytes().to_vec());
+    let line = post.entry.map(|(_, line)| line.key.as_bytes().to_vec());
     query.bind(&post.text).bind(line).fetch_one(db).await
 }
 
@@ -119,8 +119,9 @@ pub(in super::super) async fn spent(
 ) -> Done<SqliteRow> {
     let select = "select count(*) filter (where state in ('sending', 'unknown', 'posted', 'deleted')) as posts, \
         coalesce(sum(price) filter (where state in ('sending', 'unknown', 'posted', 'deleted')), 0) \
-        + coalesce(sum(read_cost), 0) as milli_dollars from post where app = ?1 and tried_at >= ?2 \
-        and tried_at < ?3";
+        + coalesce(sum(read_cost), 0) + (select coalesce(sum(cost), 0) from upload \
+        where app = ?1 and cost > 0 and uploaded_at >= ?2 and uploaded_at < ?3) as milli_dollars \
+        from post where app = ?1 and tried_at >= ?2 and tried_at < ?3";
     // A budget covers a month at most. Anything later was dated while the clock was ahead.
     let end = since + TimeDelta::days(40);
     sqlx::query(select).bind(app).bind(millis(since)).bind(millis(end)).fetch_one(db).await

@@ -5,7 +5,7 @@ use futures_util::stream::BoxStream;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use super::super::row::millis;
+use super::super::row::{self, millis};
 use super::Done;
 use crate::flock::BotName;
 use crate::store::transfer::{KeptBot, KeptPost};
@@ -110,8 +110,8 @@ pub(in super::super) async fn insert_post(
 ) -> Done<bool> {
     let insert = "insert into post (number, id, bot, network, state, slot, due_at, round, line, occurrence, \
         text, record, attempts, errors, doubted, looks, remote_id, url, cause, reason, planned_at, sent_at, \
-        tried_at, retry_at, settled_at, moved_at, app, price, read_cost, account, undone_by) values (?, ?, ?, ?, ?, \
-        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing";
+        tried_at, retry_at, settled_at, moved_at, app, price, read_cost, account, undone_by, head, part, content) values (?, ?, ?, ?, ?, \
+        ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing";
     let query = sqlx::query(insert)
         .bind(number)
         .bind(post.id.to_string())
@@ -121,7 +121,7 @@ pub(in super::super) async fn insert_post(
         .bind(post.slot.map(millis))
         .bind(millis(post.due_at))
         .bind(post.line.map(|line| line.round))
-        .bind(post.text_id().map(|id| id.as_bytes().to_vec()))
+        .bind(post.entry_key().map(|id| id.as_bytes().to_vec()))
         .bind(post.line.map(|line| line.occurrence))
         .bind(&post.text)
         .bind(&post.record)
@@ -143,7 +143,10 @@ pub(in super::super) async fn insert_post(
         .bind(post.price)
         .bind(post.read_cost)
         .bind(&post.account)
-        .bind(&post.undone_by);
+        .bind(&post.undone_by)
+        .bind(post.head.map(|head| head.to_string()))
+        .bind(post.part)
+        .bind(post.content.as_ref().map(row::json));
     query.execute(db).await.map(|done| done.rows_affected() > 0)
 }
 

@@ -11,7 +11,7 @@ use flockd::flock::secret::Secret;
 use flockd::flock::{NetworkKind, PostOptions};
 use flockd::net::bluesky::{Bluesky, BlueskyApp};
 use flockd::net::http::{self, Timeouts};
-use flockd::net::{Network as _, Outcome, Rejection, Sent, Session};
+use flockd::net::{Attached, Network as _, Outcome, Rejection, Sent, Session};
 
 use super::{PdsAccount, PdsProxy};
 
@@ -70,7 +70,7 @@ impl BlueskyFixture {
     pub async fn plan_at(&self, number: u8, text: &str, at: DateTime<Utc>) -> Result<Post, Rejection> {
         let mut post = super::super::post(NetworkKind::Bluesky, number, text);
         post.id = PostId::new(at, [number; 10]);
-        post.record = self.bluesky.compose(post.id, text, at, &self.session).await?;
+        post.record = self.bluesky.compose(post.id, text, at, &Attached::default(), &self.session).await?;
         Ok(post)
     }
 
@@ -82,7 +82,7 @@ impl BlueskyFixture {
     }
 
     pub async fn send(&self, post: &Post) -> Sent {
-        self.bluesky.send(post, &self.session).await
+        self.bluesky.send(post, &Attached::default(), &self.session).await
     }
 
     /// Renews its session, as the engine does.
