@@ -4,9 +4,9 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ImageEncoder, ImageResult};
 
+use super::PreparedPicture;
 use super::decode::Pixels;
 use super::error::PictureError;
-use super::prepare::PreparedPicture;
 use crate::flock::media::MediaKind;
 
 /// The qualities of a JPEG, best first. Below the last, fewer pixels look better than worse ones.

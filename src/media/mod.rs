@@ -24,11 +24,13 @@ mod webp;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use crate::flock::media::MediaKind;
 use container::Container;
 pub use error::PictureError;
 pub use foreign::ForeignFile;
-pub use prepare::{PictureLimits, PreparedPicture, fits, prepare};
+pub use prepare::{PictureLimits, fits, prepare};
 
 /// The longest file that is read as a picture, in bytes. The largest photographs of today's cameras are shorter, and
 /// file, decoder's copy and pixels together stay below 300 MB.
@@ -51,6 +53,26 @@ pub struct PictureInfo {
     pub animated: bool,
     /// The length of the file without its metadata, in bytes.
     pub bytes: u64,
+}
+
+/// A picture as it is uploaded.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PreparedPicture {
+    /// Its format, which may be another than the file's.
+    pub kind: MediaKind,
+    /// Its width in pixels.
+    pub width: u32,
+    /// Its height in pixels.
+    pub height: u32,
+    /// The file.
+    pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for PreparedPicture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, width, height, bytes } = self;
+        write!(f, "{kind}, {width} x {height}, {} bytes", bytes.len())
+    }
 }
 
 /// What a picture is, by its headers. Damage inside its data is not noticed: [`verify`] does that.

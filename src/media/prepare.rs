@@ -6,7 +6,7 @@ use super::container::Container;
 use super::decode::decode;
 use super::encode::{Targets, fit, times};
 use super::error::PictureError;
-use super::{PictureInfo, read};
+use super::{PictureInfo, PreparedPicture, read};
 use crate::flock::media::MediaKind;
 
 /// The longest side of a picture that is encoded anew: X shows no more, and the others less.
@@ -54,26 +54,6 @@ impl PictureLimits {
             factor if factor < 1.0 => (times(width, factor), times(height, factor)),
             _ => (width, height),
         }
-    }
-}
-
-/// A picture as it is uploaded.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PreparedPicture {
-    /// Its format, which may be another than the file's.
-    pub kind: MediaKind,
-    /// Its width in pixels.
-    pub width: u32,
-    /// Its height in pixels.
-    pub height: u32,
-    /// The file.
-    pub bytes: Vec<u8>,
-}
-
-impl std::fmt::Debug for PreparedPicture {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { kind, width, height, bytes } = self;
-        write!(f, "{kind}, {width} x {height}, {} bytes", bytes.len())
     }
 }
 
