@@ -49,7 +49,7 @@ fn failed(kind: MediaKind, error: &ImageError) -> PictureError {
     match error {
         ImageError::Unsupported(error) => {
             let feature = match error.kind() {
-                UnsupportedErrorKind::GenericFeature(feature) => feature.clone(),
+                UnsupportedErrorKind::GenericFeature(feature) => feature,
                 _ => error.to_string(),
             };
             PictureError::Unsupported { kind, feature }

@@ -9,8 +9,9 @@ use super::decode::Pixels;
 use super::error::PictureError;
 use crate::flock::media::MediaKind;
 
-/// The qualities of a JPEG, best first. Below the last, fewer pixels look better than worse ones.
-const QUALITIES: &[u8] = &[90, 85, 80, 75];
+/// The qualities of a JPEG, best first. Below the last, fewer pixels look better than worse ones; more of them would
+/// gain little, and each takes its time on a large photograph.
+const QUALITIES: &[u8] = &[90, 78];
 
 /// A file at the best quality that is longer than this many times the limit: the others would not fit either.
 const HOPELESS: u64 = 3;
@@ -46,9 +47,9 @@ pub(super) fn fit(pixels: Pixels, targets: Targets, max_bytes: u64) -> Result<Pr
         }
     }
     match (jpeg, targets.png) {
-        (true, _) => shrink(pixels, MediaKind::Jpeg, max_bytes, best_jpeg),
-        (false, true) => shrink(pixels, MediaKind::Png, max_bytes, one_png),
-        // Nothing but JPEG is taken: what is transparent shows white.
+        (true, _) => shrink(&pixels, MediaKind::Jpeg, max_bytes, best_jpeg),
+        (false, true) => shrink(&pixels, MediaKind::Png, max_bytes, one_png),
+        // Only JPEG is taken, and something is transparent: any background would be a guess.
         (false, false) => {
             Err(PictureError::KindNotTaken { kind: MediaKind::Png, taken: vec![MediaKind::Jpeg] })
         }
@@ -60,13 +61,13 @@ type Attempt = Result<Vec<u8>, u64>;
 
 /// Scales down until `encode` makes a file that fits.
 fn shrink(
-    pixels: Pixels,
+    pixels: &Pixels,
     kind: MediaKind,
     max_bytes: u64,
     encode: fn(&Pixels, u64) -> Result<Attempt, PictureError>,
 ) -> Result<PreparedPicture, PictureError> {
-    let mut length = match encode(&pixels, max_bytes)? {
-        Ok(bytes) => return Ok(prepared(kind, &pixels, bytes)),
+    let mut length = match encode(pixels, max_bytes)? {
+        Ok(bytes) => return Ok(prepared(kind, pixels, bytes)),
         Err(length) => length,
     };
     let (mut width, mut height) = pixels.size();

@@ -72,7 +72,7 @@ impl Seen {
             b"tRNS" => self.transparent = true,
             // It has an effect before the image only; the frames are counted in its first field.
             b"acTL" if !self.data => {
-                self.animated = content.get(..4).is_some_and(|count| count > [0, 0, 0, 1].as_slice())
+                self.animated = content.get(..4).is_some_and(|count| count > [0, 0, 0, 1].as_slice());
             }
             b"eXIf" => self.orientation = self.orientation.or_else(|| orientation(content)),
             b"IDAT" => self.data = true,
