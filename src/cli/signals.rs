@@ -92,6 +92,8 @@ impl Shutdown {
 }
 
 struct Signals {
+    /// Whether the daemon was started in a terminal.
+    had_terminal: bool,
     terminate: Signal,
     interrupt: Signal,
     hang_up: Signal,
@@ -100,6 +102,8 @@ struct Signals {
 impl Signals {
     fn new() -> Result<Self> {
         Ok(Self {
+            // Before the first of these: a terminal that closes later makes itself heard.
+            had_terminal: stderr().is_terminal(),
             terminate: signal(SignalKind::terminate()).context("SIGTERM can't be listened for")?,
             interrupt: signal(SignalKind::interrupt()).context("SIGINT can't be listened for")?,
             hang_up: signal(SignalKind::hangup()).context("SIGHUP can't be listened for")?,
@@ -108,13 +112,13 @@ impl Signals {
 
     /// Resolves when the daemon is told to stop. Passes on each SIGHUP, unless it means that the daemon's
     /// terminal has closed: a daemon started there stops with it.
-    async fn stop(&mut self, had_terminal: bool, asked: &Notify) {
+    async fn stop(&mut self, asked: &Notify) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hang_up.recv() => {
-                    if had_terminal && !stderr().is_terminal() {
+                    if self.had_terminal && !stderr().is_terminal() {
                         return;
                     }
                     asked.notify_one();
@@ -135,7 +139,7 @@ impl Signals {
 fn handle_signals(runtime: &Runtime, mut signals: Signals, asked: &Notify, tell: &watch::Sender<bool>) -> ! {
     let clock = SystemClock;
     runtime.block_on(async {
-        signals.stop(stderr().is_terminal(), asked).await;
+        signals.stop(asked).await;
         tell.send_replace(true);
         let same_stop = clock.sleep(SAME_STOP);
         tokio::pin!(same_stop);

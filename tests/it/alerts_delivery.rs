@@ -15,6 +15,7 @@ use crate::support::alert_fixture::{AlertFixture, PATH};
 use crate::support::clock::{minutes, seconds};
 use crate::support::flock::{bot, cron};
 use crate::support::hook::Next;
+use crate::support::patiently;
 
 /// The delays before the next attempt and before the next round, in seconds.
 const PAUSES: [u64; 3] = [5, 20, 60];
@@ -286,13 +287,12 @@ async fn a_hanging_command_is_killed_with_its_whole_process_group() {
     });
     fixture.watch_by_command("sleep 1000 > FOLDER/fifo & wait").await;
     panic(&fixture);
-    begun.await.unwrap();
+    patiently("the command to start", begun).await.unwrap();
     for pause in PAUSES {
         fixture.after(seconds(30)).await;
         fixture.after(seconds(pause)).await;
     }
     fixture.after(seconds(30)).await;
     assert_eq!(failed(&fixture).await, "the command took longer than 30 s and was killed");
-    let heard = tokio::time::timeout(crate::support::PATIENCE, ended).await;
-    heard.expect("it goes on").unwrap();
+    patiently("the end of the whole group", ended).await.unwrap();
 }

@@ -95,7 +95,7 @@ async fn a_profile_is_set_with_the_bot_label() {
     );
     let looks = sky.bluesky.appearance(sky.tokens()).await.unwrap();
     assert_eq!(looks.bio, Some(bio));
-    let shown = reqwest::get(looks.picture_url.unwrap()).await.unwrap();
+    let shown = crate::support::get(looks.picture_url.unwrap()).await.unwrap();
     assert_eq!(shown.bytes().await.unwrap(), PNG);
 }
 

@@ -8,7 +8,9 @@ use std::time::Duration;
 use reqwest::header::{COOKIE, HOST, ORIGIN, SET_COOKIE};
 use reqwest::{Client, Response, StatusCode};
 
+use crate::support::bounded::within;
 use crate::support::program::{CommandOutput, Daemon, Folder};
+use crate::support::{PATIENCE, patiently, plain_http};
 
 const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\nMORE\n\
     [bots.walt]\nnetwork = \"feed\"\npoem = \"walt.txt\"\nschedule = \"0 0 29 2 *\"\n";
@@ -23,11 +25,7 @@ fn dashboard(more: &str) -> DashboardFixture {
     let folder = Folder::with(&FLOCK.replace("MORE", more));
     folder.write("walt.txt", b"one\ntwo\n");
     let daemon = folder.start();
-    DashboardFixture {
-        folder,
-        daemon,
-        client: Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap(),
-    }
+    DashboardFixture { folder, daemon, client: plain_http() }
 }
 
 /// A client that is signed in.
@@ -390,27 +388,32 @@ async fn event_streams_are_limited_and_closed_at_shutdown() {
             .unwrap()
     };
     let mut pages = Vec::new();
-    let refused = loop {
-        let answer = listen().await;
-        if answer.status() != StatusCode::OK {
-            break answer;
+    let refused = async {
+        loop {
+            let answer = listen().await;
+            if answer.status() != StatusCode::OK {
+                return answer;
+            }
+            pages.push(answer);
         }
-        pages.push(answer);
     };
+    let refused = patiently("a refused stream", refused).await;
     assert_eq!((pages.len(), refused.status()), (64, StatusCode::SERVICE_UNAVAILABLE));
     // There is still room for everyone else.
     assert_eq!(dashboard.get("/healthz").await.status(), StatusCode::OK);
     assert_eq!(dashboard.folder.run(&["post", "walt"]).code, 0);
     for page in &mut pages {
-        let news = page.chunk().await.unwrap().unwrap();
+        let news = patiently("news", page.chunk()).await.unwrap().unwrap();
         assert_eq!(&news[..], b"event: news\ndata: walt\n\n");
     }
     pages.pop();
-    while listen().await.status() != StatusCode::OK {}
+    let free = async { while listen().await.status() != StatusCode::OK {} };
+    patiently("a free place", free).await;
     let log = dashboard.daemon.stop_and_read();
     assert!(!log.contains("\"level\":\"WARN\""), "no page was cut off: {log}");
     for page in &mut pages {
-        while let Ok(Some(_)) = page.chunk().await {}
+        let end = async { while let Ok(Some(_)) = page.chunk().await {} };
+        patiently("the end of a stream", end).await;
     }
 }
 
@@ -459,7 +462,7 @@ async fn flockd_password_prints_a_valid_hash() {
         let mut child =
             child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(typed.as_bytes()).unwrap();
-        CommandOutput::from(child.wait_with_output().unwrap())
+        CommandOutput::from(within(PATIENCE, child, "flockd password"))
     };
     let short = make("too short\n");
     assert!(short.code == 1 && short.err.contains("15"), "{short:?}");

@@ -7,6 +7,7 @@ use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use crate::support::bounded::Bounded as _;
 use crate::support::program::{Folder, LOG_FORMAT, events};
 
 /// The user that the Dockerfile sets.
@@ -16,6 +17,9 @@ const IMAGE: &str = "localhost/flockd-under-test";
 
 /// How long startup may take: far longer than it does.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(300);
+
+/// How long a command of buildah or podman may take, in seconds.
+const LIMIT_S: &str = "300";
 
 /// The options of `compose.yaml` that podman supports without a network of its own.
 const LOCKED_IN: [&str; 12] = [
@@ -48,10 +52,21 @@ fn ok(said: &Output) -> String {
     out.into_owned()
 }
 
+/// Runs a command of [`ContainerStore::tool`]; an error says that it ran into its limit.
+fn in_time(command: &mut Command) -> Result<Output, String> {
+    let said = command.output_within(PATIENCE + std::time::Duration::from_secs(30)).unwrap();
+    let late = || {
+        let err = String::from_utf8_lossy(&said.stderr);
+        format!("{:?} took longer than {LIMIT_S} s: {err}", command.get_args().collect::<Vec<_>>())
+    };
+    // The statuses of `timeout` when it had to end a command, or to kill it.
+    if matches!(said.status.code(), Some(124 | 137)) { Err(late()) } else { Ok(said) }
+}
+
 impl ContainerStore {
     /// `None` without buildah, or if this user may not use it.
     fn new() -> Option<Self> {
-        let is_there = Command::new("buildah").arg("--version").output().is_ok();
+        let is_there = Command::new("buildah").arg("--version").output_in_time().is_ok();
         let may = rustix::process::geteuid().is_root();
         let containers = (is_there && may).then(|| Self { folder: tempfile::tempdir().unwrap() })?;
         containers.runs_anything().then_some(containers)
@@ -61,14 +76,18 @@ impl ContainerStore {
     fn runs_anything(&self) -> bool {
         let site = self.folder.path().join("nothing");
         fs::create_dir(&site).unwrap();
-        ok(&Command::new(deploy("gather.sh")).arg("/bin/true").arg(site.join("gathered")).output().unwrap());
+        ok(&Command::new(deploy("gather.sh"))
+            .arg("/bin/true")
+            .arg(site.join("gathered"))
+            .output_in_time()
+            .unwrap());
         fs::write(site.join("Dockerfile"), "FROM scratch\nCOPY gathered /\nCMD [\"/usr/bin/flockd\"]\n")
             .unwrap();
         let mut build = self.tool("buildah");
         build
             .args(["bud", "--isolation", "chroot", "--format", "docker", "-t", "localhost/nothing"])
             .arg(&site);
-        let built = build.output().unwrap();
+        let built = in_time(&mut build).unwrap_or_else(|late| panic!("{late}"));
         let ran = self.podman(&[&["run", "--rm"], &LOCKED_IN[..], &["localhost/nothing"]].concat());
         if !built.status.success() || !ran.status.success() {
             let said = [built.stderr, ran.stderr].concat();
@@ -78,8 +97,10 @@ impl ContainerStore {
         true
     }
 
+    /// A command of buildah or podman, which is ended after [`LIMIT_S`].
     fn tool(&self, name: &str) -> Command {
-        let mut tool = Command::new(name);
+        let mut tool = Command::new("timeout");
+        tool.args(["-k", "10", LIMIT_S, name]);
         let place = |part: &str| self.folder.path().join(part);
         tool.arg("--root").arg(place("root")).arg("--runroot").arg(place("run")).arg("--storage-driver=vfs");
         tool
@@ -88,7 +109,7 @@ impl ContainerStore {
     fn podman(&self, arguments: &[&str]) -> Output {
         let mut podman = self.tool("podman");
         podman.args(["--runtime", "runc", "--cgroup-manager=cgroupfs"]).args(arguments);
-        podman.output().unwrap()
+        in_time(&mut podman).unwrap_or_else(|late| panic!("{late}"))
     }
 
     /// Builds the last stage from what `gather.sh` finds that this program needs.
@@ -96,12 +117,17 @@ impl ContainerStore {
         let site = self.folder.path().join("site");
         fs::create_dir(&site).unwrap();
         let binary = site.join("flockd");
-        ok(&Command::new("strip").arg("-o").arg(&binary).arg(env!("CARGO_BIN_EXE_flockd")).output().unwrap());
+        ok(&Command::new("strip")
+            .arg("-o")
+            .arg(&binary)
+            .arg(env!("CARGO_BIN_EXE_flockd"))
+            .output_in_time()
+            .unwrap());
         ok(&Command::new(deploy("gather.sh"))
             .arg(&binary)
             .arg(site.join("gathered"))
             .arg(deploy("../LICENSE"))
-            .output()
+            .output_in_time()
             .unwrap());
         assert!(site.join("gathered/usr/share/doc/flockd/LICENSE").is_file());
         let whole = fs::read_to_string(deploy("Dockerfile")).unwrap();
@@ -111,7 +137,7 @@ impl ContainerStore {
         fs::write(site.join("Dockerfile"), from_here).unwrap();
         let mut build = self.tool("buildah");
         build.args(["bud", "--isolation", "chroot", "--format", "docker", "-t", IMAGE]).arg(&site);
-        ok(&build.output().unwrap());
+        ok(&in_time(&mut build).unwrap_or_else(|late| panic!("{late}")));
     }
 
     /// Starts a container on the flock in this folder, hardened as in `compose.yaml`.
@@ -150,7 +176,12 @@ impl ContainerStore {
 
 impl Drop for ContainerStore {
     fn drop(&mut self) {
-        self.podman(&["rm", "-f", "-t", "0", NAME]);
+        let mut remove = self.tool("podman");
+        remove.args(["--runtime", "runc", "--cgroup-manager=cgroupfs", "rm", "-f", "-t", "0", NAME]);
+        // This may be part of a failure, and then another panic would hide that.
+        if let Err(late) = in_time(&mut remove) {
+            eprintln!("{late}");
+        }
     }
 }
 

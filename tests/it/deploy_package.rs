@@ -6,11 +6,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
+use crate::support::bounded::Bounded as _;
 use crate::support::machine::installed;
 
 /// A shell command that prints the licenses in a package, which are compressed.
 const LICENSES: &str = "dpkg-deb --fsys-tarfile \"$1\" | tar --extract --to-stdout --wildcards '*/third-party-licenses.txt*' | gzip -dcf";
+
+/// How long a build may take: longer than the limit that it has itself.
+const BUILD: Duration = Duration::from_secs(2_000);
+/// The same for the trial.
+const BOOT: Duration = Duration::from_secs(1_800);
 
 fn root(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
@@ -18,23 +25,32 @@ fn root(path: &str) -> PathBuf {
 
 fn ok(said: &Output) -> String {
     let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
-    assert!(said.status.success(), "{out}{err}");
+    assert!(said.status.success(), "{}: {out}{err}", said.status);
     out.into_owned()
+}
+
+/// A script that builds something, with a limit, which ends what it has started, too.
+fn limited(script: &str) -> Command {
+    let mut limited = Command::new("timeout");
+    limited.args(["--kill-after=30", "1800"]).arg(root(script));
+    limited
 }
 
 /// Builds the package with the program at hand.
 fn package(to: &Path) {
-    let mut tools = Command::new(root("deploy/tools.sh"));
-    let tools = ok(&tools.arg(installed("")).args(["cargo-deb", "cargo-about"]).output().unwrap());
+    let mut tools = limited("deploy/tools.sh");
+    tools.arg(installed("")).args(["cargo-deb", "cargo-about"]);
+    let tools = ok(&tools.output_within(BUILD).unwrap());
     let path = format!("{}:{}", tools.trim(), std::env::var("PATH").unwrap());
-    let mut make = Command::new(root("deploy/package.sh"));
+    let mut make = limited("deploy/package.sh");
     make.args(["--strip", "--fast", "--quiet", "--output"]).arg(to);
-    ok(&make.env("PATH", path).env("PROFILE", "dev").output().unwrap());
+    ok(&make.env("PATH", path).env("PROFILE", "dev").output_within(BUILD).unwrap());
 }
 
 /// The package contains the licenses of the libraries.
 fn carries_licenses(package: &Path) {
-    let licenses = ok(&Command::new("sh").args(["-c", LICENSES, "sh"]).arg(package).output().unwrap());
+    let licenses =
+        ok(&Command::new("sh").args(["-c", LICENSES, "sh"]).arg(package).output_in_time().unwrap());
     let libraries = ["    sqlx 0.", "    ring 0.", "    reqwest-oauth1 0."];
     for words in libraries.into_iter().chain(["Permission is hereby granted", "Apache License"]) {
         assert!(licenses.contains(words), "{words:?} is not among the licenses");
@@ -58,17 +74,21 @@ fn manual() -> Vec<String> {
 fn later(old: &Path, new: &Path) {
     let folder = tempfile::tempdir().unwrap();
     let tree = folder.path().join("tree");
-    ok(&Command::new("dpkg-deb").arg("--raw-extract").args([old, &tree]).output().unwrap());
+    ok(&Command::new("dpkg-deb").arg("--raw-extract").args([old, &tree]).output_in_time().unwrap());
     let control = fs::read_to_string(tree.join("DEBIAN/control")).unwrap();
     let version = control.lines().find(|line| line.starts_with("Version: ")).unwrap();
     fs::write(tree.join("DEBIAN/control"), control.replace(version, "Version: 9.9.9-1")).unwrap();
-    ok(&Command::new("dpkg-deb").args(["-Zgzip", "-z1", "--build"]).args([&tree, new]).output().unwrap());
+    ok(&Command::new("dpkg-deb")
+        .args(["-Zgzip", "-z1", "--build"])
+        .args([&tree, new])
+        .output_in_time()
+        .unwrap());
 }
 
 /// The output of the trial by its headings; `None` where no machine can boot.
 fn trial(folder: &Path) -> Option<Vec<(String, String)>> {
     let may = rustix::process::geteuid().is_root();
-    let is_there = Command::new("systemd-nspawn").arg("--version").output().is_ok();
+    let is_there = Command::new("systemd-nspawn").arg("--version").output_in_time().is_ok();
     if !may || !is_there {
         return None;
     }
@@ -77,7 +97,7 @@ fn trial(folder: &Path) -> Option<Vec<(String, String)>> {
     boot.args(["--mount", "--propagation", "private", "bash"])
         .arg(root("tests/rigs/boot/boot.sh"))
         .arg(folder);
-    let boot = boot.output().unwrap();
+    let boot = boot.output_within(BOOT).unwrap();
     let console = || fs::read_to_string(folder.join("console")).unwrap_or_default();
     assert!(!folder.join("hung").exists(), "it was booted and did not come to its end: {}", console());
     let Ok(said) = fs::read_to_string(folder.join("said")) else {
@@ -96,7 +116,7 @@ fn the_package_installs_runs_upgrades_and_removes() {
     let folder = tempfile::tempdir().unwrap();
     let (old, new) = (folder.path().join("old.deb"), folder.path().join("new.deb"));
     package(&old);
-    let held = ok(&Command::new("dpkg-deb").arg("--contents").arg(&old).output().unwrap());
+    let held = ok(&Command::new("dpkg-deb").arg("--contents").arg(&old).output_in_time().unwrap());
     for file in [
         "./usr/bin/flockd",
         "./usr/lib/systemd/system/flockd.service",
@@ -166,7 +186,7 @@ fn analyze(verb: &[&str]) -> Option<Output> {
         unit.replace("ExecStart=flockd", concat!("ExecStart=", env!("CARGO_BIN_EXE_flockd"))),
     )
     .unwrap();
-    match Command::new("systemd-analyze").args(verb).arg(&path).output() {
+    match Command::new("systemd-analyze").args(verb).arg(&path).output_in_time() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         said => Some(said.unwrap()),
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::support::bounded::{Bounded as _, within};
 use crate::support::machine::Ports;
 use crate::support::machine::installed;
 use crate::support::program::Folder;
@@ -27,7 +28,7 @@ fn rules() -> PathBuf {
 }
 
 fn promtool(arguments: &[&str], file: &Path) {
-    let said = Command::new(program("promtool")).args(arguments).arg(file).output().unwrap();
+    let said = Command::new(program("promtool")).args(arguments).arg(file).output_in_time().unwrap();
     assert!(said.status.success(), "{}", String::from_utf8_lossy(&[said.stdout, said.stderr].concat()));
 }
 
@@ -72,7 +73,7 @@ impl Prometheus {
         let mut last = Value::Null;
         let asked = async {
             loop {
-                if let Ok(answer) = reqwest::get(format!("{}{path}", self.url)).await {
+                if let Ok(answer) = crate::support::get(format!("{}{path}", self.url)).await {
                     let text = answer.text().await.unwrap_or_default();
                     last = serde_json::from_str(&text).unwrap_or_default();
                     if wanted(&last) {
@@ -110,11 +111,11 @@ async fn prometheus_scrapes_every_metric_that_the_rules_use() {
     folder.write("robin.txt", (1..=500).map(|n| format!("line {n}\n")).collect::<String>().as_bytes());
     let daemon = folder.start();
     daemon.wait_for_event("posted");
-    let metrics = reqwest::get(folder.url("/metrics")).await.unwrap().text().await.unwrap();
+    let metrics = crate::support::get(folder.url("/metrics")).await.unwrap().text().await.unwrap();
     let mut check =
         Command::new(program("promtool")).args(["check", "metrics"]).stdin(Stdio::piped()).spawn().unwrap();
     std::io::Write::write_all(&mut check.stdin.take().unwrap(), metrics.as_bytes()).unwrap();
-    assert!(check.wait().unwrap().success(), "{metrics}");
+    assert!(within(PATIENCE, check, "promtool check metrics").status.success(), "{metrics}");
 
     let text = std::fs::read_to_string(rules()).unwrap();
     let asked_for: String = text.lines().filter(|line| !line.trim_start().starts_with('#')).collect();

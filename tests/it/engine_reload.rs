@@ -14,6 +14,7 @@ use crate::support::clock::{at, minutes, seconds};
 use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, cron, poem};
 use crate::support::network::{Next, posted};
+use crate::support::patiently;
 
 /// Changes something about a bot that does not affect its schedule.
 fn touch(bot: &mut Bot) {
@@ -125,7 +126,7 @@ async fn a_renamed_bot_finishes_its_post_and_keeps_its_history() {
     assert!(!reloaded.is_finished(), "his post must not be renamed while it is being sent");
     assert_eq!(fixture.rows("emily").await.len(), 2, "meanwhile the others continue");
     fixture.net("walt").release(&posted("1"));
-    reloaded.await.unwrap().unwrap();
+    patiently("the reload", reloaded).await.unwrap().unwrap();
     fixture.at_rest().await;
     assert_eq!(fixture.history("walt").await, Vec::<String>::new());
     assert_eq!(fixture.history("whitman").await, ["12:01:00 posted w1", "12:02:00 posted w2"]);
@@ -139,7 +140,7 @@ async fn a_reload_that_the_ledger_refuses_changes_nothing() {
     fixture.add(Bot { was: Some("walt".parse().unwrap()), ..bot("whitman") }, &poem("w", 9));
     fixture.bots.remove(0);
     fixture.spoil("before update on bot").await;
-    assert!(fixture.hand_over().await.unwrap().is_err());
+    assert!(patiently("the reload", fixture.hand_over()).await.unwrap().is_err());
     fixture.heal().await;
     fixture.pass(minutes(1)).await;
     assert_eq!(fixture.history("walt").await, ["12:01:00 posted w1"]);

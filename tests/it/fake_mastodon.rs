@@ -1,7 +1,7 @@
 //! The fake Mastodon itself: how it answers requests that flockd does not make.
 
 use chrono::TimeDelta;
-use reqwest::{Client, Method, RequestBuilder};
+use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::support::fake_mastodon::{FakeMastodon, OUT_OF_BAND, Reply, Software};
@@ -9,7 +9,7 @@ use crate::support::{StillClock, answer};
 
 /// A request with a token.
 fn ask(fake: &FakeMastodon, method: Method, path: &str, token: &str) -> RequestBuilder {
-    Client::new().request(method, format!("{}{path}", fake.url)).bearer_auth(token)
+    crate::support::http().request(method, format!("{}{path}", fake.url)).bearer_auth(token)
 }
 
 /// Posts with an idempotency key: status, body, and whether the answer is marked as replayed.
@@ -123,15 +123,19 @@ async fn a_code_works_once_for_its_app_and_redirect_uri() {
         "response_type=code&client_id={}&redirect_uri={OUT_OF_BAND}&scope=write:statuses",
         app.client_id
     );
-    let page =
-        reqwest::get(format!("{}/oauth/authorize?{query}", fake.url)).await.unwrap().text().await.unwrap();
+    let page = crate::support::get(format!("{}/oauth/authorize?{query}", fake.url))
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
     let code = page.split("value=\"").nth(1).unwrap().split('"').next().unwrap();
     let exchange = async |app: &crate::support::fake_mastodon::FakeApp, redirect: &str| {
         let form = format!(
             "grant_type=authorization_code&code={code}&client_id={}&client_secret={}&redirect_uri={redirect}",
             app.client_id, app.client_secret
         );
-        let request = Client::new().post(format!("{}/oauth/token", fake.url)).body(form);
+        let request = crate::support::http().post(format!("{}/oauth/token", fake.url)).body(form);
         answer(request.header("content-type", "application/x-www-form-urlencoded").send().await.unwrap())
             .await
     };

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use reqwest::{Client, Method, Response};
+use reqwest::{Method, Response};
 use reqwest_oauth1::{DefaultSM, OAuthClientProvider as _, OAuthParameters, Secrets};
 use serde_json::json;
 
@@ -31,7 +31,7 @@ async fn signed(
         Some((token, secret)) => secrets.token(token, secret),
         None => secrets,
     };
-    let client = Client::new().oauth1_with_params(secrets, parameters);
+    let client = crate::support::http().oauth1_with_params(secrets, parameters);
     client.request(method, format!("{}{path}", fake.url)).send().await.unwrap()
 }
 
@@ -143,8 +143,8 @@ async fn a_bad_request_gets_the_matching_error_code() {
     assert_eq!(answer(response).await.1["errors"][0]["code"], 135);
 
     for (consumer, secret) in [("another", CONSUMER.1), (CONSUMER.0, "wrong")] {
-        let client =
-            Client::new().oauth1_with_params(Secrets::new(consumer, secret), now(&fake).callback("oob"));
+        let client = crate::support::http()
+            .oauth1_with_params(Secrets::new(consumer, secret), now(&fake).callback("oob"));
         let response = client.post(format!("{}/oauth/request_token", fake.url)).send().await.unwrap();
         let expected = json!({"errors": [{"code": 32, "message": "Could not authenticate you."}]});
         assert_eq!(answer(response).await, (401, expected));
@@ -210,7 +210,7 @@ async fn tokens_live_side_by_side_until_each_is_revoked() {
 
 /// Tries to post, and returns the status and the kind of problem.
 async fn try_to_post(fake: &FakeX, (token, secret): &(String, String), text: &str) -> (u16, String) {
-    let client = Client::new()
+    let client = crate::support::http()
         .oauth1_with_params(Secrets::new(CONSUMER.0, CONSUMER.1).token(token, secret), now(fake));
     let request = client.post(format!("{}/2/tweets", fake.url)).generate_signature().unwrap();
     let body = json!({"text": text}).to_string();
@@ -271,7 +271,7 @@ async fn commands_reach_the_new_paths_by_their_beginning() {
     let back = click(&format!("{}/oauth/authorize?oauth_token={}", fake.url, request.0)).await;
     let verifier = get(&query(&back), "oauth_verifier");
     for _ in 0..2 {
-        let client = Client::new().oauth1_with_params(
+        let client = crate::support::http().oauth1_with_params(
             Secrets::new(CONSUMER.0, CONSUMER.1).token(request.0.clone(), request.1.clone()),
             now(&fake).verifier(verifier.clone()),
         );

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use chrono::TimeDelta;
-use reqwest::{Client, Url};
+use reqwest::Url;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -49,7 +49,8 @@ async fn form(fake: &FakeX, path: &str, fields: &[(&str, &str)], changes: &[(&st
         all.push((name, value));
     }
     all.retain(|(_, value)| !value.is_empty());
-    let response = Client::new().post(format!("{}{path}", fake.url)).form(&all).send().await.unwrap();
+    let response =
+        crate::support::http().post(format!("{}{path}", fake.url)).form(&all).send().await.unwrap();
     answer(response).await
 }
 
@@ -85,14 +86,14 @@ async fn sign_in(fake: &FakeX) -> Value {
 }
 
 async fn me(fake: &FakeX, tokens: &Value) -> (u16, Value) {
-    let request = Client::new().get(format!("{}/2/users/me?user.fields=name", fake.url));
+    let request = crate::support::http().get(format!("{}/2/users/me?user.fields=name", fake.url));
     let response = request.bearer_auth(tokens["access_token"].as_str().unwrap()).send().await.unwrap();
     answer(response).await
 }
 
 async fn try_to_post(fake: &FakeX, tokens: &Value, text: &str) -> (u16, Value) {
     let request =
-        Client::new().post(format!("{}/2/tweets", fake.url)).body(json!({"text": text}).to_string());
+        crate::support::http().post(format!("{}/2/tweets", fake.url)).body(json!({"text": text}).to_string());
     let response = request.bearer_auth(tokens["access_token"].as_str().unwrap()).send().await.unwrap();
     answer(response).await
 }
@@ -182,7 +183,7 @@ async fn a_confidential_client_must_authenticate() {
     fake.person_is("walt_lines");
     let body = "{}";
     let response =
-        Client::new().post(format!("{}/2/oauth2/token", fake.url)).body(body).send().await.unwrap();
+        crate::support::http().post(format!("{}/2/oauth2/token", fake.url)).body(body).send().await.unwrap();
     assert_eq!(response.status(), 400, "no form");
     let missing = refused("Missing required parameter [client_id].");
     assert_eq!(exchange(&fake, "a", &[("client_id", "")]).await, missing);
@@ -200,7 +201,7 @@ async fn a_confidential_client_must_authenticate() {
         ("code_verifier", VERIFIER),
     ];
     for (secret, expected) in [("wrong", 401), (CLIENT_SECRET, 200)] {
-        let request = Client::new().post(format!("{}/2/oauth2/token", fake.url)).form(&fields);
+        let request = crate::support::http().post(format!("{}/2/oauth2/token", fake.url)).form(&fields);
         assert_eq!(request.basic_auth(CLIENT_ID, Some(secret)).send().await.unwrap().status(), expected);
     }
 }
@@ -267,7 +268,7 @@ async fn granted_scopes_are_enforced() {
     let tokens = sign_in(&fake).await;
     assert_eq!(try_to_post(&fake, &tokens, "a").await.0, 201);
     let path = format!("{}/2/tweets/{}", fake.url, fake.post(1).await.id);
-    let deleted = Client::new().delete(path).bearer_auth(tokens["access_token"].as_str().unwrap());
+    let deleted = crate::support::http().delete(path).bearer_auth(tokens["access_token"].as_str().unwrap());
     assert_eq!(deleted.send().await.unwrap().status(), 200);
     assert!(fake.posts()[0].deleted);
     fake.grant_only(&["tweet.read", "users.read"]);
@@ -280,7 +281,7 @@ async fn granted_scopes_are_enforced() {
         fake.grant_only(scopes);
         let tokens = sign_in(&fake).await;
         let own = format!("{}/2/users/{}/tweets", fake.url, fake.account("walt_lines").id);
-        let looked = Client::new().get(own).bearer_auth(tokens["access_token"].as_str().unwrap());
+        let looked = crate::support::http().get(own).bearer_auth(tokens["access_token"].as_str().unwrap());
         assert_eq!(looked.send().await.unwrap().status(), status, "{scopes:?}");
     }
 }

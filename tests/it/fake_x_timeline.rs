@@ -6,7 +6,6 @@ use chrono::TimeDelta;
 use flockd::clock::Clock as _;
 use flockd::flock::NetworkKind;
 use flockd::net::{Network as _, Outcome};
-use reqwest::Client;
 use reqwest_oauth1::{OAuthClientProvider as _, OAuthParameters, Secrets};
 use serde_json::{Value, json};
 
@@ -21,7 +20,7 @@ async fn look_at(fake: &FakeX, caller: &FakeAccount, id: &str, query: &str) -> (
     let secrets = Secrets::new(CONSUMER.0, CONSUMER.1)
         .token(tokens.access_token.expose(), tokens.access_token_secret.expose());
     let now = u64::try_from(fake.clock.now().timestamp()).unwrap();
-    let client = Client::new().oauth1_with_params(secrets, OAuthParameters::new().timestamp(now));
+    let client = crate::support::http().oauth1_with_params(secrets, OAuthParameters::new().timestamp(now));
     answer(client.get(format!("{}/2/users/{id}/tweets{query}", fake.url)).send().await.unwrap()).await
 }
 

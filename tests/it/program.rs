@@ -2,6 +2,9 @@
 
 use std::collections::HashSet;
 
+use crate::support::PATIENCE;
+use crate::support::bounded::Bounded as _;
+use crate::support::bounded::within;
 use crate::support::program::{Daemon, Folder, events};
 
 /// A bot that posts every second from a poem with this many lines.
@@ -29,7 +32,7 @@ fn texts(folder: &Folder) -> Vec<String> {
 }
 
 async fn get(url: &str) -> (u16, String) {
-    let answer = reqwest::get(url).await.unwrap();
+    let answer = crate::support::get(url).await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
@@ -54,7 +57,11 @@ fn init_makes_a_flock_that_runs_and_overwrites_nothing() {
 /// A command under this umask.
 fn under(folder: &Folder, umask: &str, arguments: &str) -> std::process::Output {
     let script = format!("umask {umask}; exec {} {arguments}", env!("CARGO_BIN_EXE_flockd"));
-    std::process::Command::new("sh").args(["-c", &script]).current_dir(folder.path(".")).output().unwrap()
+    std::process::Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(folder.path("."))
+        .output_in_time()
+        .unwrap()
 }
 
 fn mode(folder: &Folder, name: &str) -> u32 {
@@ -209,7 +216,7 @@ fn a_text_comes_from_standard_input() {
     let folder = quiet();
     let mut child = folder.command(&["post", "robin", "-"]).stdin(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all("two\r\nlines\n".as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success());
+    assert!(within(PATIENCE, child, "post robin -").status.success());
     assert_eq!(texts(&folder), ["two\nlines"]);
     for (text, problem) in [("", "empty"), (" \n", "empty"), ("a\u{1}b", "U+0001")] {
         let said = folder.run(&["post", "robin", text]);
@@ -296,7 +303,7 @@ fn a_closed_stdout_is_not_a_failure() {
     let mut next = folder.command(&["next", "-n", "5000"]);
     let mut child = next.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
+    let output = within(PATIENCE, child, "next -n 5000");
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }
 
@@ -312,10 +319,10 @@ fn an_interrupted_command_cancels_itself() {
     signal("-STOP", daemon.pid());
     for end in ["-TERM", "-HUP", "-INT"] {
         let mut post = folder.command(&["post", "robin", "once only please"]);
-        let mut child = post.stderr(std::process::Stdio::piped()).spawn().unwrap();
+        let child = post.stderr(std::process::Stdio::piped()).spawn().unwrap();
         folder.wait_for_command();
         signal(end, child.id());
-        assert_eq!(child.wait().unwrap().code(), Some(1), "{end}");
+        assert_eq!(within(PATIENCE, child, end).status.code(), Some(1), "{end}");
     }
     signal("-CONT", daemon.pid());
     assert_eq!(folder.run(&["post", "robin", "once only please"]).code, 0);

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::bounded::Bounded as _;
 use crate::support::fake_x::{Behaviour, FakeX, Reply, Request};
 use crate::support::program::{CommandOutput, Folder};
 use crate::support::signing::{
@@ -172,7 +173,7 @@ async fn unenroll_ends_a_sign_in_of_oauth_2() {
     assert_ne!(refresh_token, access_token);
     let revoked = &calls[0];
     let fields = [("grant_type", "refresh_token"), ("refresh_token", &*refresh_token)];
-    let renew = reqwest::Client::new().post(format!("{}/2/oauth2/token", fake.url)).form(&fields);
+    let renew = crate::support::http().post(format!("{}/2/oauth2/token", fake.url)).form(&fields);
     let renew = renew.header("authorization", revoked.headers["authorization"].clone());
     let (status, refusal) = answer(renew.send().await.unwrap()).await;
     assert_eq!(status, 400, "{refusal}");
@@ -223,7 +224,7 @@ async fn all_bots_are_queried_concurrently() {
         fake.next_at("/2/users/me", Behaviour::Hold);
     }
     let mut command = folder.command(&["whoami", "--refresh"]);
-    let whoami = tokio::task::spawn_blocking(move || command.output().unwrap());
+    let whoami = tokio::task::spawn_blocking(move || command.output_in_time().unwrap());
     // The second request arrives although the first has no answer yet.
     nth_request(&fake, "/2/users/me", before + 2).await;
     fake.let_go();
@@ -273,14 +274,15 @@ async fn a_post_on_the_feed_vanishes_from_it() {
     for text in ["stays for good", "goes in a moment"] {
         assert_eq!(folder.run(&["post", "robin", text]).code, 0);
     }
-    let feed = async || reqwest::get(folder.url("/feeds/robin.atom")).await.unwrap().text().await.unwrap();
+    let feed =
+        async || crate::support::get(folder.url("/feeds/robin.atom")).await.unwrap().text().await.unwrap();
     assert!(feed().await.contains("goes in a moment"));
     let post = posts_of(&folder, "robin").pop().unwrap();
     let said = folder.run(&["delete", "robin", post["url"].as_str().unwrap()]);
     assert_eq!(said.code, 0, "{said:?}");
     let rest = feed().await;
     assert!(rest.contains("stays for good") && !rest.contains("goes in a moment"), "{rest}");
-    let entry = reqwest::get(post["url"].as_str().unwrap()).await.unwrap().status();
+    let entry = crate::support::get(post["url"].as_str().unwrap()).await.unwrap().status();
     assert!(entry == 410 || entry == 404, "{entry}");
     assert_eq!(daemon.stop(), 0);
 }
@@ -302,7 +304,7 @@ async fn an_absent_post_counts_as_deleted_and_an_undeletable_one_does_not() {
     // The other one is deleted on X itself.
     let remote = second["remote_id"].as_str().unwrap();
     let bearer = asked(&fake, &format!("/2/tweets/{}", first["remote_id"].as_str().unwrap())).pop().unwrap();
-    let delete = reqwest::Client::new().delete(format!("{}/2/tweets/{remote}", fake.url));
+    let delete = crate::support::http().delete(format!("{}/2/tweets/{remote}", fake.url));
     let delete = delete.header("authorization", bearer.headers["authorization"].clone());
     assert_eq!(delete.send().await.unwrap().status(), 200);
     let said = folder.run(&["delete", "walt", remote]);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::support::bounded::Bounded as _;
 use crate::support::fake_server::{Behaviour, Reply};
 use crate::support::pds::{Pds, PdsProxy, enroll};
 use crate::support::program::{CommandOutput, Daemon, Folder};
@@ -39,7 +40,7 @@ fn secrets(proxy: &PdsProxy) -> BTreeSet<String> {
 }
 
 fn run(folder: &Folder, arguments: &[&str]) -> CommandOutput {
-    CommandOutput::from(folder.command(arguments).env("RUST_LOG", "trace").output().unwrap())
+    CommandOutput::from(folder.command(arguments).env("RUST_LOG", "trace").output_in_time().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +71,7 @@ async fn no_secret_is_written_anywhere() {
     let daemon = Daemon::spawn(folder.command(&["run", "--log-format", "json"]).env("RUST_LOG", "trace"));
     daemon.wait_for_event("exhausted");
     written.said("whoami", &run(&folder, &["whoami", "walt", "--refresh"]));
-    let page = reqwest::get(folder.url("/")).await.unwrap().bytes().await.unwrap();
+    let page = crate::support::get(folder.url("/")).await.unwrap().bytes().await.unwrap();
     written.0.push(("the page".to_owned(), page.to_vec()));
     written.files(&folder.path("."));
     let log = daemon.stop_and_read();

@@ -11,7 +11,7 @@ mod stopped;
 mod tokens;
 mod typed;
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Write as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ use flockd::store::vault::{Vault, VaultKey};
 use flockd::store::{CredentialRow, Store};
 use serde_json::Value;
 
+use crate::support::PATIENCE;
+use crate::support::bounded::{Bounded as _, PrintedLines, within};
 use crate::support::browser::{self, without_screen};
 use crate::support::fake_x::{CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeX, Request};
 use crate::support::machine::Ports;
@@ -137,7 +139,7 @@ impl EnrollFixture {
         let mut child = command.spawn().unwrap();
         // It may exit before it has read everything.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        CommandOutput::from(child.wait_with_output().unwrap())
+        CommandOutput::from(within(PATIENCE, child, &format!("{arguments:?}")))
     }
 
     /// The requests to X so far, without queries.
@@ -157,7 +159,7 @@ impl EnrollFixture {
     }
 
     fn whoami(&self, bot: &str) -> Value {
-        let said = CommandOutput::from(self.command(&["whoami", bot, "--json"]).output().unwrap());
+        let said = CommandOutput::from(self.command(&["whoami", bot, "--json"]).output_in_time().unwrap());
         serde_json::from_str::<Value>(&said.out).unwrap_or_else(|error| panic!("{error}: {said:?}"))[0]
             .clone()
     }
@@ -216,7 +218,7 @@ impl EnrollFixture {
         }
         let before = self.asked_of_x().len();
         let text = format!("number {before} of {bot}");
-        let post = CommandOutput::from(self.command(&["post", bot, &text]).output().unwrap());
+        let post = CommandOutput::from(self.command(&["post", bot, &text]).output_in_time().unwrap());
         assert_eq!(post.code, 0, "{post:?}");
         assert_eq!(self.asked_of_x()[before..], ["POST /2/tweets"], "who it is was proven already");
         let posted = self.fake.posts().pop().unwrap();
@@ -247,42 +249,30 @@ fn names_both(seen: &str) -> bool {
 }
 
 /// A program without a terminal: its output is read line by line, and lines are written to it.
-struct Piped(Child);
+struct Piped {
+    child: Child,
+    printed: PrintedLines,
+}
 
 impl Piped {
     fn run(mut command: Command, input: Stdio) -> Self {
-        Self(command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap())
+        let mut child = command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let printed = PrintedLines::of(child.stdout.take().unwrap());
+        Self { child, printed }
     }
 
     /// The next line that begins like this.
     fn line(&mut self, start: &str) -> String {
-        let out = self.0.stdout.as_mut().unwrap();
-        let mut line = Vec::new();
-        loop {
-            // Byte by byte, as buffered input would be lost.
-            let mut byte = [0];
-            assert_eq!(out.read(&mut byte).unwrap(), 1, "ended without {start:?}");
-            match byte[0] {
-                b'\n' if line.starts_with(start.as_bytes()) => return String::from_utf8(line).unwrap(),
-                b'\n' => line.clear(),
-                other => line.push(other),
-            }
-        }
+        self.printed.wait_for(start, |line| line.starts_with(start))
     }
 
     fn write(&mut self, line: &str) {
-        writeln!(self.0.stdin.as_mut().unwrap(), "{line}").unwrap();
+        writeln!(self.child.stdin.as_mut().unwrap(), "{line}").unwrap();
     }
 
     /// The exit status, and the output since.
-    fn end(mut self) -> CommandOutput {
-        drop(self.0.stdin.take());
-        let mut rest = String::new();
-        for line in BufReader::new(self.0.stdout.take().unwrap()).lines() {
-            rest.push_str(&line.unwrap());
-            rest.push('\n');
-        }
-        let said = CommandOutput::from(self.0.wait_with_output().unwrap());
-        CommandOutput { out: rest, ..said }
+    fn end(self) -> CommandOutput {
+        let said = CommandOutput::from(within(PATIENCE, self.child, "the program"));
+        CommandOutput { out: self.printed.rest(), ..said }
     }
 }

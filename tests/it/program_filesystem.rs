@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::support::bounded::Bounded as _;
 use crate::support::program::Folder;
 
 /// The user and group that own nothing, on every Linux.
@@ -41,7 +42,7 @@ fn check_and_run_warn_about_a_ledger_in_memory() {
     std::fs::create_dir(folder.path("m")).unwrap();
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", story, env!("CARGO_BIN_EXE_flockd")]);
-    let output = command.current_dir(folder.path(".")).env_remove("FLOCK_CONFIG").output();
+    let output = command.current_dir(folder.path(".")).env_remove("FLOCK_CONFIG").output_in_time();
     let Ok(output) = output.as_ref().map_err(|error| println!("skipped: {error}")) else { return };
     let told = said(output);
     if output.status.code() == Some(77) || told.contains("unshare: ") {
@@ -63,7 +64,7 @@ fn check_reports_what_this_user_cannot_write_and_changes_nothing() {
     set_mode(&folder.path("."), 0o755);
     let check = || {
         let mut command = folder.command(&["check"]);
-        let output = command.uid(UNPRIVILEGED).gid(UNPRIVILEGED).output().unwrap();
+        let output = command.uid(UNPRIVILEGED).gid(UNPRIVILEGED).output_in_time().unwrap();
         (output.status.code(), said(&output))
     };
     let (code, told) = check();
@@ -108,7 +109,7 @@ fn the_file_size_limit_causes_an_error() {
         let line = format!("ulimit -f {blocks}; exec \"$0\" {arguments}");
         let mut command = Command::new("sh");
         command.args(["-c", &line, env!("CARGO_BIN_EXE_flockd")]).current_dir(folder.path("."));
-        let output = command.env_remove("FLOCK_CONFIG").output().unwrap();
+        let output = command.env_remove("FLOCK_CONFIG").output_in_time().unwrap();
         (output.status.code(), said(&output))
     };
     let (code, told) = limited("8", "run");

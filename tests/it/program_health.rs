@@ -18,7 +18,7 @@ fn get(folder: &Folder, path: &str) -> (u16, String) {
     let url = folder.url(path);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let answer = reqwest::get(url).await.unwrap();
+        let answer = crate::support::get(url).await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     })
 }

@@ -3,6 +3,7 @@
 
 use std::process::Command;
 
+use crate::support::bounded::Bounded as _;
 use crate::support::hook::Hook;
 use crate::support::program::{CommandOutput, Daemon, Folder};
 
@@ -59,7 +60,12 @@ fn suggested_commands_can_be_run() {
     let command = said.split('`').nth(1).unwrap().replacen("flockd", env!("CARGO_BIN_EXE_flockd"), 1);
     let shell = |command: &str| {
         let mut shell = Command::new("sh");
-        shell.args(["-c", command]).current_dir(folder.path(".")).env_remove("FLOCK_CONFIG").output().unwrap()
+        shell
+            .args(["-c", command])
+            .current_dir(folder.path("."))
+            .env_remove("FLOCK_CONFIG")
+            .output_in_time()
+            .unwrap()
     };
     let undone = shell(&command);
     assert!(undone.status.success() && command.ends_with("--undo"), "{command}: {undone:?}");
@@ -68,7 +74,8 @@ fn suggested_commands_can_be_run() {
 #[test]
 fn a_default_configuration_file_is_not_named() {
     let folder = folder();
-    let by_environment = folder.command(&["status"]).env("FLOCK_CONFIG", "my birds.toml").output().unwrap();
+    let by_environment =
+        folder.command(&["status"]).env("FLOCK_CONFIG", "my birds.toml").output_in_time().unwrap();
     let said = CommandOutput::from(by_environment).out;
     assert!(said.contains("`flockd run`") && !said.contains("--config"), "{said}");
     std::fs::rename(folder.path("my birds.toml"), folder.path("flock.toml")).unwrap();
@@ -93,7 +100,7 @@ async fn alerts_and_the_page_that_asks_to_sign_in_name_it_too() {
     for key in ["message", "text"] {
         names_the_file(alert[key].as_str().unwrap());
     }
-    let page = reqwest::get(folder.url("/")).await.unwrap().text().await.unwrap();
+    let page = crate::support::get(folder.url("/")).await.unwrap().text().await.unwrap();
     assert!(page.contains("flockd --config 'my birds.toml' dashboard"), "{page}");
     assert_eq!(daemon.stop(), 0);
 }

@@ -121,7 +121,7 @@ async fn of_two_bots_with_one_account_the_later_stops_and_alerts() {
     assert!(state == "suspended" && reason.contains("walt"), "{state}: {reason}");
     let status = folder.run(&["status"]);
     assert!(status.code == 1 && status.out.contains("walt"), "{status:?}");
-    let ready = reqwest::get(folder.url("/readyz?format=json")).await.unwrap();
+    let ready = crate::support::get(folder.url("/readyz?format=json")).await.unwrap();
     let ready: Value = serde_json::from_str(&ready.text().await.unwrap()).unwrap();
     let trouble = named(&ready["troubles"], "about", "emily");
     assert_eq!((&trouble["state"], &trouble["code"]), (&"suspended".into(), &"account-taken".into()));

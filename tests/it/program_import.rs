@@ -7,6 +7,8 @@ use std::process::Stdio;
 use chrono::TimeDelta;
 use flockd::clock::{Clock as _, SystemClock};
 
+use crate::support::PATIENCE;
+use crate::support::bounded::within;
 use crate::support::fake_x::{CONSUMER, FakeX};
 use crate::support::program::{CommandOutput, Folder};
 
@@ -146,7 +148,7 @@ fn an_export_is_read_from_a_pipe() {
     let mut import =
         import.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     import.stdin.take().unwrap().write_all(export.as_bytes()).unwrap();
-    let said = CommandOutput::from(import.wait_with_output().unwrap());
+    let said = CommandOutput::from(within(PATIENCE, import, "import - --moved"));
     assert_eq!((said.code, texts(&new)), (0, texts(&old)), "{said:?}");
 }
 
@@ -307,8 +309,8 @@ fn an_import_with_a_last_slot_ahead_of_the_clock_is_reported_and_reset() {
         robin_is.is_some_and(|trouble| trouble["message"].to_string().contains("2086-01-01")),
         "{health}"
     );
-    let ready =
-        runtime.block_on(async { reqwest::get(new.url("/readyz")).await.unwrap().text().await.unwrap() });
+    let ready = runtime
+        .block_on(async { crate::support::get(new.url("/readyz")).await.unwrap().text().await.unwrap() });
     assert!(ready.contains("robin") && ready.contains("suspended"), "{ready}");
 
     let said = new.run(&["resume", "robin"]);

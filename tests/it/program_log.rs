@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::support::PATIENCE;
+use crate::support::bounded::within;
 use crate::support::fake_x::{CONSUMER, FakeX};
 use crate::support::program::{Daemon, Folder, LOG_FORMAT};
 
@@ -96,9 +98,9 @@ fn a_log_beside_the_configuration_does_not_feed_itself() {
     folder.write("robin.txt", (1..=90).map(|n| format!("line {n}\n")).collect::<String>().as_bytes());
     let log = std::fs::File::create(folder.path("flockd.log")).unwrap();
     let mut run = folder.command(&["run"]);
-    let mut daemon = run.env("RUST_LOG", "trace,notify::inotify=trace").stderr(log).spawn().unwrap();
+    let daemon = run.env("RUST_LOG", "trace,notify::inotify=trace").stderr(log).spawn().unwrap();
     let read = || std::fs::read_to_string(folder.path("flockd.log")).unwrap();
-    let end = std::time::Instant::now() + crate::support::PATIENCE;
+    let end = std::time::Instant::now() + PATIENCE;
     let wait_for = |text: &str| {
         while !read().contains(text) {
             assert!(std::time::Instant::now() < end, "no {text:?} in {}", read());
@@ -113,7 +115,7 @@ fn a_log_beside_the_configuration_does_not_feed_itself() {
     folder.replace("robin.txt", b"another poem\n");
     wait_for("posted: another poem");
     assert!(std::process::Command::new("kill").arg(daemon.id().to_string()).status().unwrap().success());
-    assert_eq!(daemon.wait().unwrap().code(), Some(0));
+    assert_eq!(within(PATIENCE, daemon, "the daemon").status.code(), Some(0));
     let log = read();
     let noise: Vec<&str> =
         log.lines().filter(|line| line.contains("inotify") || line.contains(".swp")).collect();

@@ -3,6 +3,8 @@
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use crate::support::PATIENCE;
+use crate::support::bounded::within;
 use crate::support::program::Folder;
 
 /// The commands that `--help` lists.
@@ -55,7 +57,7 @@ fn completed(folder: &Folder, words: &[&str]) -> String {
         before = words[at - 1]
     );
     bash.stdin.take().unwrap().write_all(asked.as_bytes()).unwrap();
-    String::from_utf8(bash.wait_with_output().unwrap().stdout).unwrap().trim().to_owned()
+    String::from_utf8(within(PATIENCE, bash, "bash").stdout).unwrap().trim().to_owned()
 }
 
 #[test]

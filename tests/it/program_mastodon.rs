@@ -9,6 +9,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::support::bounded::Bounded as _;
 use crate::support::browser::without_screen;
 use crate::support::fake_mastodon::{FakeMastodon, Software};
 use crate::support::program::{CommandOutput, Folder};
@@ -58,7 +59,7 @@ impl MastodonFolder {
     }
 
     fn run(&self, arguments: &[&str]) -> CommandOutput {
-        self.command(arguments).output().unwrap().into()
+        self.command(arguments).output_in_time().unwrap().into()
     }
 
     /// `flockd enroll` in a terminal, with these arguments.

@@ -1,5 +1,7 @@
 //! Reload: flock.toml and poems change while the real program runs.
 
+use crate::support::PATIENCE;
+use crate::support::bounded::within;
 use crate::support::hook::Hook;
 use crate::support::program::{Daemon, Folder, events};
 
@@ -154,9 +156,9 @@ async fn a_reload_names_settings_that_need_a_restart_and_applies_the_rest() {
     let line = daemon.wait_for_event_with("reloaded", &["public_url"]);
     assert_eq!(line["settings"], "public_url", "{line}");
     assert_eq!(line["restart"], "`database`, `listen`", "{line}");
-    let feed = reqwest::get(folder.url("/feeds/walt.atom")).await.unwrap().text().await.unwrap();
+    let feed = crate::support::get(folder.url("/feeds/walt.atom")).await.unwrap().text().await.unwrap();
     assert!(feed.contains("https://birds.test/feeds/walt.atom"), "{feed}");
-    let gone = reqwest::get(folder.url("/feeds/emily.atom")).await.unwrap();
+    let gone = crate::support::get(folder.url("/feeds/emily.atom")).await.unwrap();
     assert_eq!(gone.status(), 404);
     assert_eq!(daemon.stop(), 0);
     assert!(!folder.path("other.db").exists());
@@ -201,16 +203,19 @@ fn a_daemon_whose_terminal_is_gone_stops() {
     let folder = flock();
     let (pty, terminal) = pty_process::blocking::open().unwrap();
     let run = pty_process::blocking::Command::new(env!("CARGO_BIN_EXE_flockd"));
-    let mut daemon =
+    let daemon =
         run.args(["run", "--log-format", "json"]).current_dir(folder.path("")).spawn(terminal).unwrap();
-    let mut log = std::io::BufReader::new(pty);
-    let mut line = String::new();
-    while !line.contains("\"started\"") {
-        line.clear();
-        std::io::BufRead::read_line(&mut log, &mut line).unwrap();
-    }
-    drop(log);
-    assert!(daemon.wait().unwrap().success());
+    // The reader closes the terminal as soon as it has seen the start.
+    let (tell, told) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut log = std::io::BufRead::lines(std::io::BufReader::new(pty)).map_while(Result::ok);
+        let has_started = log.any(|line| line.contains("\"started\""));
+        drop(log);
+        let _ = tell.send(has_started);
+    });
+    let has_started = told.recv_timeout(PATIENCE);
+    let ended = within(PATIENCE, daemon, "the daemon without its terminal").status;
+    assert_eq!((has_started, ended.code()), (Ok(true), Some(0)));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
+use crate::support::bounded::Bounded as _;
 use crate::support::fake_x::{CONSUMER, FakeX};
 use crate::support::program::{Daemon, Folder};
 
@@ -30,7 +31,7 @@ async fn goes_on(folder: &Folder, daemon: &Daemon, why: &str) {
     // The snapshot of all bots is cached for a moment.
     let says_so = async {
         loop {
-            let ready = reqwest::get(folder.url("/readyz")).await.unwrap();
+            let ready = crate::support::get(folder.url("/readyz")).await.unwrap();
             assert_eq!(ready.status(), 200, "it still posts");
             if ready.text().await.unwrap().contains(why) {
                 return;
@@ -117,7 +118,9 @@ fn a_missing_poem_folder_is_watched_until_it_returns() {
 /// Root may write anywhere, so the daemon runs as another user.
 #[test]
 fn an_unwritable_folder_is_named_at_startup() {
-    if !rustix::process::geteuid().is_root() || Command::new("setpriv").arg("--version").output().is_err() {
+    if !rustix::process::geteuid().is_root()
+        || Command::new("setpriv").arg("--version").output_in_time().is_err()
+    {
         eprintln!("only root can run a program as another user");
         return;
     }

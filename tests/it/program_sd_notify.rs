@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
 use flockd::clock::Clock;
@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use crate::support::clock::{ManualClock, at, seconds};
 use crate::support::program::{Daemon, Folder};
 use crate::support::service_manager::ServiceManager;
+use crate::support::{PATIENCE, patiently};
 
 const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\n\
     [bots.robin]\nnetwork = \"feed\"\npoem = \"robin.txt\"\nschedule = \"@yearly\"\n";
@@ -109,8 +110,11 @@ async fn a_stuck_loop_stops_feeding_the_watchdog() {
     for _ in 0..3 {
         manager.wait_while("WATCHDOG=1", &["STOPPING"], || clock.advance(seconds(1)));
     }
-    clock.set(clock.now() - TimeDelta::hours(1));
+    // So far back that the clock can't be where it was before the loop looks at it.
+    clock.set(clock.now() - TimeDelta::days(3_650));
+    let end = Instant::now() + PATIENCE;
     while is_stuck.try_recv().is_err() {
+        assert!(Instant::now() < end, "the loop has not noticed that the clock went back");
         clock.advance(seconds(1));
         tokio::task::yield_now().await;
     }
@@ -122,6 +126,6 @@ async fn a_stuck_loop_stops_feeding_the_watchdog() {
     let_go.send(()).unwrap();
     manager.wait_while("WATCHDOG=1", &["READY"], || clock.advance(seconds(1)));
     stop.send(()).unwrap();
-    running.await.unwrap().unwrap();
+    patiently("the daemon to stop", running).await.unwrap().unwrap();
     manager.wait_for("STOPPING=1", &[]);
 }

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use base64::prelude::{BASE64_STANDARD_NO_PAD, Engine as _};
 use serde_json::json;
 
+use crate::support::bounded::Bounded as _;
 use crate::support::browser;
 use crate::support::fake_x::{Behaviour, CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeX, Reply};
 use crate::support::hook::{Hook, Next};
@@ -124,7 +125,7 @@ impl Life {
     #[track_caller]
     fn run(&mut self, arguments: &[&str], code: i32) -> CommandOutput {
         let mut command = self.folder.command(arguments);
-        let said = CommandOutput::from(command.env("RUST_LOG", "trace").output().unwrap());
+        let said = CommandOutput::from(command.env("RUST_LOG", "trace").output_in_time().unwrap());
         assert_eq!(said.code, code, "{arguments:?}: {said:?}");
         self.written.add(&format!("{arguments:?}"), format!("{}{}", said.out, said.err).as_bytes());
         said
@@ -252,7 +253,7 @@ impl Life {
         self.run(&["status", "--json"], 1);
         let post = posts_of(&self.folder, "robin").remove(0)["url"].as_str().unwrap().to_owned();
         for page in [&*self.folder.url("/"), &self.folder.url("/feeds/robin.atom"), &post] {
-            let text = reqwest::get(page).await.unwrap().text().await.unwrap();
+            let text = crate::support::get(page).await.unwrap().text().await.unwrap();
             self.written.add(page, text.as_bytes());
         }
     }

@@ -2,7 +2,7 @@
 //! program that locks the ledger. And a stalled log stops nothing else.
 
 use std::fs::File;
-use std::io::{PipeReader, Read, Write};
+use std::io::{ErrorKind, PipeReader, Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -13,6 +13,7 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::PATIENCE;
+use crate::support::bounded::within;
 use crate::support::program::{Daemon, Folder, events, kill};
 use crate::support::terminal::Terminal;
 
@@ -31,19 +32,15 @@ fn signal(pid: u32, signal: Signal) {
 }
 
 /// Waits for it to exit by itself.
-fn ended(mut child: Child) -> ExitStatus {
-    let (pid, (tell, told)) = (child.id(), channel());
-    std::thread::spawn(move || tell.send(child.wait().unwrap()));
-    told.recv_timeout(PATIENCE).unwrap_or_else(|_| {
-        kill(pid);
-        panic!("it did not end")
-    })
+fn ended(child: Child) -> ExitStatus {
+    within(PATIENCE, child, "the daemon").status
 }
 
 /// Polls until `/healthz` reports that the daemon is alive.
 async fn is_alive(folder: &Folder) {
     let end = Instant::now() + PATIENCE;
-    let alive = async || reqwest::get(folder.url("/healthz")).await.is_ok_and(|said| said.status() == 200);
+    let alive =
+        async || crate::support::get(folder.url("/healthz")).await.is_ok_and(|said| said.status() == 200);
     while !alive().await {
         assert!(Instant::now() < end, "it does not come up");
         tokio::task::yield_now().await;
@@ -168,8 +165,17 @@ fn a_second_signal_exits_at_once_even_while_the_log_stalls() {
     let (network, folder) = silent();
     let (_reader, stderr, _) = full_pipe();
     let mut daemon = folder.command(&["run"]).stderr(stderr).spawn().unwrap();
-    let _asked = network.accept().unwrap();
     let end = Instant::now() + PATIENCE;
+    network.set_nonblocking(true).unwrap();
+    let _asked = loop {
+        match network.accept() {
+            Ok(asked) => break asked,
+            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock, "{error}"),
+        }
+        assert_eq!(daemon.try_wait().unwrap(), None, "it ended before it asked");
+        assert!(Instant::now() < end, "it asks its network nothing");
+        std::thread::yield_now();
+    };
     // A signal within a second counts as the same one; the one after that is the second.
     let status = loop {
         if let Some(status) = daemon.try_wait().unwrap() {

@@ -1,5 +1,6 @@
 //! Output on a terminal of 80 columns, and id prefixes as names of posts.
 
+use crate::support::bounded::Bounded as _;
 use crate::support::program::Folder;
 
 const LONG: &str =
@@ -21,7 +22,7 @@ fn flock() -> Folder {
 
 /// What a command prints where a line may have this many columns.
 fn lines(folder: &Folder, columns: &str, arguments: &[&str]) -> Vec<String> {
-    let said = folder.command(arguments).env("COLUMNS", columns).output().unwrap();
+    let said = folder.command(arguments).env("COLUMNS", columns).output_in_time().unwrap();
     String::from_utf8(said.stdout).unwrap().lines().map(str::to_owned).collect()
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::support::bounded::Bounded as _;
 use crate::support::program::{Daemon, Folder};
 
 const FLOCK: &str = "[web]\nlisten = \"127.0.0.1:PORT\"\n[flock]\ntimezone = \"Europe/Berlin\"\n\
@@ -25,8 +26,11 @@ fn move_to(folder: &Folder, city: &str) {
 
 /// The UTC hour of noon in Berlin.
 fn hour_of_noon(folder: &Folder) -> String {
-    let next =
-        folder.command(&["next", "-n", "1", "--json"]).env("TZDIR", folder.path("zones")).output().unwrap();
+    let next = folder
+        .command(&["next", "-n", "1", "--json"])
+        .env("TZDIR", folder.path("zones"))
+        .output_in_time()
+        .unwrap();
     let slots: serde_json::Value = serde_json::from_slice(&next.stdout).unwrap();
     slots[0]["slot"].as_str().unwrap()[11..13].to_owned()
 }
@@ -35,7 +39,7 @@ fn hour_of_noon(folder: &Folder) -> String {
 fn rules_in_tzdir_are_used_and_check_names_them() {
     let folder = beside_zones("2025b", "Asia/Tokyo");
     assert_eq!(hour_of_noon(&folder), "03");
-    let said = folder.command(&["check"]).env("TZDIR", folder.path("zones")).output().unwrap();
+    let said = folder.command(&["check"]).env("TZDIR", folder.path("zones")).output_in_time().unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
     let zones = folder.path("zones").display().to_string();
     assert!(said.lines().any(|line| line.contains("2025b") && line.contains(&zones)), "{said}");
@@ -49,7 +53,7 @@ fn rules_in_tzdir_are_used_and_check_names_them() {
 fn without_system_rules_the_built_in_ones_are_used() {
     let folder = Folder::with(FLOCK);
     folder.write("walt.txt", b"one\n");
-    let said = folder.command(&["check"]).env("TZDIR", folder.path("nowhere")).output().unwrap();
+    let said = folder.command(&["check"]).env("TZDIR", folder.path("nowhere")).output_in_time().unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
     assert!(said.lines().any(|line| line.starts_with("warning") && line.contains("TZDIR")), "{said}");
     assert!(said.contains("IANA"), "{said}");

@@ -1,9 +1,12 @@
 //! TLS: certificates of a private CA, served by OpenSSL on this machine.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::process::{Child, Command, Stdio};
 
+use crate::support::PATIENCE;
+use crate::support::bounded::Bounded as _;
+use crate::support::bounded::{PrintedLines, within};
 use crate::support::program::Folder;
 
 const FLOCK: &str = "[apps.home]\nnetwork = \"mastodon\"\napi_url = \"https://HOST:PORT\"\n\
@@ -33,7 +36,8 @@ impl Drop for Server {
 }
 
 fn openssl(folder: &Folder, arguments: &str) {
-    let made = Command::new("openssl").args(arguments.split(' ')).current_dir(folder.path("")).output();
+    let made =
+        Command::new("openssl").args(arguments.split(' ')).current_dir(folder.path("")).output_in_time();
     let made = made.expect("OpenSSL is installed");
     assert!(made.status.success(), "{arguments}: {}", String::from_utf8_lossy(&made.stderr));
 }
@@ -66,11 +70,10 @@ fn served(host: &str, days: i32) -> (Folder, Server) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("ACCEPT")), "OpenSSL listens");
-    // Its further output is read, so that it never waits for a reader.
-    std::thread::spawn(move || lines.for_each(drop));
-    (folder, Server(server))
+    let printed = PrintedLines::of(server.stdout.take().unwrap());
+    let server = Server(server);
+    printed.wait_for("that OpenSSL listens", |line| line.contains("ACCEPT"));
+    (folder, server)
 }
 
 /// Signs the bot in with this CA file, and returns whether that succeeded and the output.
@@ -83,7 +86,7 @@ fn sign_in(folder: &Folder, authorities: Option<&str>) -> (bool, String) {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"a-token-that-is-long-enough\n").unwrap();
-    let said = child.wait_with_output().unwrap();
+    let said = within(PATIENCE, child, "enroll walt --tokens -");
     let words = [said.stdout, said.stderr].map(|words| String::from_utf8(words).unwrap()).concat();
     (said.status.success(), words)
 }
@@ -120,7 +123,8 @@ fn a_ca_file_without_certificates_is_reported_and_ignored() {
         assert!(said.contains("error: localhost "), "{file}: {said}");
     }
     for file in ["missing.pem", "empty.pem"] {
-        let said = folder.command(&["check"]).env("SSL_CERT_FILE", folder.path(file)).output().unwrap();
+        let said =
+            folder.command(&["check"]).env("SSL_CERT_FILE", folder.path(file)).output_in_time().unwrap();
         let said = String::from_utf8(said.stdout).unwrap();
         let told = said.lines().any(|line| line.starts_with("warning") && line.contains(file));
         assert!(told, "{said}");
@@ -135,7 +139,7 @@ fn requests_to_this_machine_bypass_the_proxy() {
     let said = health
         .env("HTTP_PROXY", "http://127.0.0.1:1")
         .env("ALL_PROXY", "http://127.0.0.1:1")
-        .output()
+        .output_in_time()
         .unwrap();
     let said = String::from_utf8(said.stderr).unwrap();
     assert!(!said.contains("refused"), "{said}");

@@ -3,6 +3,8 @@
 
 use std::process::{Command, Stdio};
 
+use crate::support::PATIENCE;
+use crate::support::bounded::within;
 use crate::support::browser;
 use crate::support::fake_x::{Behaviour, FakeX, Reply};
 use crate::support::program::{CommandOutput, Daemon, Folder};
@@ -119,7 +121,7 @@ async fn of_many_processes_one_renews() {
     }
     fake.let_go();
     for other in others {
-        let said = CommandOutput::from(other.wait_with_output().unwrap());
+        let said = CommandOutput::from(within(PATIENCE, other, "whoami --refresh"));
         assert_eq!(said.code, 0, "{said:?}");
         let rows: serde_json::Value = serde_json::from_str(&said.out).unwrap();
         assert_eq!(named(&rows, "bot", "walt")["handle"], "walt_lines");

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use crate::support::bounded::Bounded as _;
 use crate::support::fake_x::FakeX;
 use crate::support::program::{CommandOutput, Folder};
 use crate::support::signing::{
@@ -171,7 +172,7 @@ async fn a_key_can_be_moved_out_of_the_folder() {
     let run = |arguments: &[&str]| {
         let mut command = folder.command(arguments);
         command.env("CREDENTIALS_DIRECTORY", folder.path("credentials"));
-        CommandOutput::from(command.output().unwrap())
+        CommandOutput::from(command.output_in_time().unwrap())
     };
     assert_eq!(run(&["whoami"]).code, 1);
     fails(&run(&["vault", "rekey"]), "`flockd vault rekey --from FILE`");
@@ -210,7 +211,7 @@ async fn a_key_can_come_from_the_environment() {
     fails(&folder.run(&["post", "walt"]), "the environment variable FLOCK_KEY is not set");
     let (state, reason) = state_of(&folder, "walt");
     assert!(state == "suspended" && !reason.contains("flockd enroll"), "no signing in would help: {reason}");
-    let post = folder.command(&["post", "walt"]).env("FLOCK_KEY", OTHER_KEY.trim()).output().unwrap();
+    let post = folder.command(&["post", "walt"]).env("FLOCK_KEY", OTHER_KEY.trim()).output_in_time().unwrap();
     works(&CommandOutput::from(post), "posted");
     assert!(!folder.path(KEY).exists(), "no file is made for a key from outside");
 }
@@ -261,7 +262,7 @@ fn with_key_mounted(folder: &Folder, arguments: &[&str]) -> Option<CommandOutput
     let mut command = Command::new("unshare");
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]).arg(ours.get_program());
     command.args(ours.get_args()).current_dir(folder.path("")).env_remove("FLOCK_CONFIG");
-    let said = CommandOutput::from(command.output().ok()?);
+    let said = CommandOutput::from(command.output_in_time().ok()?);
     let is_mounted = said.code != NO_MOUNT && !said.err.contains("unshare");
     if !is_mounted {
         println!("skipped: nothing can be mounted here: {said:?}");

@@ -2,6 +2,7 @@
 
 use std::process::Command;
 
+use crate::support::bounded::Bounded as _;
 use crate::support::fake_x::{Behaviour, CONSUMER, FakeAccount, FakeX, Reply};
 use crate::support::program::{Daemon, Folder};
 
@@ -87,7 +88,7 @@ async fn the_wrong_account_posts_nothing() {
     let fake = FakeX::start().await;
     let account = fake.account("another_poet");
     let folder = flock(&fake, &account, "walt_lines", "@yearly");
-    let said = command(&folder, &account, &["post", "walt"]).output().unwrap();
+    let said = command(&folder, &account, &["post", "walt"]).output_in_time().unwrap();
     let error = String::from_utf8(said.stderr).unwrap();
     assert!(!said.status.success() && error.contains("@another_poet"), "{error}");
     assert!(fake.posts().is_empty());
@@ -112,7 +113,7 @@ async fn a_post_without_an_answer_waits_for_a_person() {
     daemon.wait_for_event("still-unknown");
     let (state, reason) = state_of_walt(&folder);
     assert!(state == "unknown" && reason.contains("flockd settle"), "{state}: {reason}");
-    let hand = command(&folder, &account, &["post", "walt", "meanwhile"]).output().unwrap();
+    let hand = command(&folder, &account, &["post", "walt", "meanwhile"]).output_in_time().unwrap();
     assert!(!hand.status.success(), "one open post at a time");
     assert_eq!(folder.run(&["post", "robin"]).code, 0, "others go on");
 
@@ -142,12 +143,12 @@ async fn revoked_tokens_suspend_one_bot_and_use_no_line() {
     let folder = flock(&fake, &account, "walt_lines", "@yearly");
     let refusal = Reply::problem(401, "about:blank", "Unauthorized", "Unauthorized");
     fake.next_post(Behaviour::Answer(refusal));
-    let said = command(&folder, &account, &["post", "walt"]).output().unwrap();
+    let said = command(&folder, &account, &["post", "walt"]).output_in_time().unwrap();
     assert!(!said.status.success(), "{said:?}");
     let (state, reason) = state_of_walt(&folder);
     assert!(state == "suspended" && reason.contains("console.x.com"), "{state}: {reason}");
     for _ in 0..2 {
-        let said = command(&folder, &account, &["post", "walt"]).output().unwrap();
+        let said = command(&folder, &account, &["post", "walt"]).output_in_time().unwrap();
         assert!(said.status.success(), "both lines are still there: {said:?}");
     }
     assert_eq!(state_of_walt(&folder).0, "exhausted", "a post that went out ends the suspension");

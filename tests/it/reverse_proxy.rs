@@ -8,6 +8,7 @@ use reqwest::{Client, Response, StatusCode};
 use tempfile::TempDir;
 
 use crate::support::machine::installed;
+use crate::support::plain_http;
 use crate::support::program::{Daemon, Folder};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -93,7 +94,7 @@ async fn behind(start: fn(u16, &str) -> Proxy, server: &str, path: &'static str)
     folder.write("walt.txt", b"one\ntwo\nthree\n");
     let daemon = folder.start();
     let proxy = start(port, &documented(server, path).replace("7878", &folder.port.to_string()));
-    let client = Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client = plain_http();
     let up = async {
         while !client.get(format!("{origin}{path}/healthz")).send().await.is_ok_and(|it| it.status() == 200) {
             tokio::task::yield_now().await;

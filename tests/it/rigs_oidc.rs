@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
-use reqwest::{Client, RequestBuilder, Url};
+use reqwest::{RequestBuilder, Url};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
@@ -40,7 +40,7 @@ async fn sent_back(oidc: &Oidc, client: &str, pkce: bool) -> rfc5849::Parameters
 /// A token request by the public client.
 fn as_public(oidc: &Oidc, fields: &[(&str, &str)]) -> RequestBuilder {
     let fields: Vec<_> = fields.iter().chain(&[("client_id", PUBLIC_CLIENT)]).collect();
-    Client::new().post(format!("{}/2/oauth2/token", oidc.url)).form(&fields)
+    crate::support::http().post(format!("{}/2/oauth2/token", oidc.url)).form(&fields)
 }
 
 fn exchange_fields(code: &str) -> [(&str, &str); 4] {
@@ -69,7 +69,7 @@ async fn renew(oidc: &Oidc, tokens: &Value) -> (u16, Value) {
 
 async fn me(oidc: &Oidc, tokens: &Value) -> (u16, Value) {
     let token = tokens["access_token"].as_str().unwrap();
-    let request = Client::new().get(format!("{}/2/users/me", oidc.url)).bearer_auth(token);
+    let request = crate::support::http().get(format!("{}/2/users/me", oidc.url)).bearer_auth(token);
     answer(request.send().await.unwrap()).await
 }
 
@@ -81,14 +81,15 @@ async fn a_code_is_exchanged_for_working_tokens() {
     assert_eq!(me(&oidc, &tokens).await.1["data"]["username"], "walt_lines");
     let token = tokens["access_token"].as_str().unwrap();
     let text = "eine Zeile – \"&\" 詩";
-    let post = Client::new().post(format!("{}/2/tweets", oidc.url)).body(json!({"text": text}).to_string());
+    let post =
+        crate::support::http().post(format!("{}/2/tweets", oidc.url)).body(json!({"text": text}).to_string());
     let (status, posted) = answer(post.bearer_auth(token).send().await.unwrap()).await;
     assert_eq!(status, 201);
     let id = posted["data"]["id"].as_str().unwrap();
     let stored = json!({"id": id, "handle": "walt_lines", "text": text, "deleted": false});
     assert_eq!(oidc.posts().await, [stored]);
     for expected in [200, 404] {
-        let delete = Client::new().delete(format!("{}/2/tweets/{id}", oidc.url)).bearer_auth(token);
+        let delete = crate::support::http().delete(format!("{}/2/tweets/{id}", oidc.url)).bearer_auth(token);
         assert_eq!(delete.send().await.unwrap().status(), expected);
     }
     assert_eq!(oidc.posts().await[0]["deleted"], true);
@@ -112,7 +113,7 @@ async fn reusing_a_refresh_token_revokes_the_grant() {
 
     let token = other["refresh_token"].as_str().unwrap();
     let fields = [("token", token), ("client_id", PUBLIC_CLIENT)];
-    let revoke = Client::new().post(format!("{}/2/oauth2/revoke", oidc.url)).form(&fields);
+    let revoke = crate::support::http().post(format!("{}/2/oauth2/revoke", oidc.url)).form(&fields);
     assert_eq!(revoke.send().await.unwrap().status(), 200);
     assert_eq!(renew(&oidc, &other).await.0, 400);
 }
@@ -125,7 +126,7 @@ async fn confidential_clients_need_a_secret_and_all_need_a_verifier() {
     let fields = exchange_fields(rfc5849::value(&back, "code").unwrap());
     assert_eq!(as_public(&oidc, &fields).send().await.unwrap().status(), 400);
     for (secret, expected) in [("wrong", 401), (secret, 200)] {
-        let request = Client::new().post(format!("{}/2/oauth2/token", oidc.url)).form(&fields);
+        let request = crate::support::http().post(format!("{}/2/oauth2/token", oidc.url)).form(&fields);
         assert_eq!(request.basic_auth(id, Some(secret)).send().await.unwrap().status(), expected);
     }
     let back = sent_back(&oidc, PUBLIC_CLIENT, false).await;

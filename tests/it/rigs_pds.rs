@@ -17,7 +17,7 @@ async fn sign_in(proxy: &PdsProxy, poet: &PdsAccount, password: &str) -> (u16, V
 }
 
 async fn call(proxy: &PdsProxy, method: &str, token: &str, body: &Value) -> (u16, Value) {
-    let request = reqwest::Client::new().post(format!("{}/xrpc/{method}", proxy.url)).bearer_auth(token);
+    let request = crate::support::http().post(format!("{}/xrpc/{method}", proxy.url)).bearer_auth(token);
     let body = if body.is_null() { String::new() } else { body.to_string() };
     crate::support::answer(
         request.header("content-type", "application/json").body(body).send().await.unwrap(),
@@ -26,7 +26,7 @@ async fn call(proxy: &PdsProxy, method: &str, token: &str, body: &Value) -> (u16
 }
 
 async fn get(proxy: &PdsProxy, path: &str, token: &str) -> (u16, Value) {
-    let request = reqwest::Client::new().get(format!("{}{path}", proxy.url)).bearer_auth(token);
+    let request = crate::support::http().get(format!("{}{path}", proxy.url)).bearer_auth(token);
     crate::support::answer(request.send().await.unwrap()).await
 }
 
@@ -51,7 +51,7 @@ async fn the_proxy_acts_as_the_server_of_its_accounts() {
     assert_eq!(document["service"][0]["serviceEndpoint"], proxy.url);
     assert_eq!(document["alsoKnownAs"][0], format!("at://{}", walt.handle));
     proxy.next_read(Behaviour::Answer(Reply::new(502, "")));
-    let reached = reqwest::get(format!("{}/{}", proxy.url, walt.did)).await.unwrap();
+    let reached = crate::support::get(format!("{}/{}", proxy.url, walt.did)).await.unwrap();
     assert_eq!(reached.status().as_u16(), 502);
 }
 

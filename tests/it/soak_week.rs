@@ -25,6 +25,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tokio::sync::{Notify, oneshot};
 
+use crate::support::bounded::Bounded as _;
 use crate::support::clock::{ManualClock, at};
 
 /// Tells the child process that it is one.
@@ -42,6 +43,8 @@ const LAG: TimeDelta = TimeDelta::minutes(1);
 const STEP: TimeDelta = TimeDelta::seconds(10);
 /// In real time: how long one step may take.
 const GUARD: Duration = crate::support::PATIENCE;
+/// And the whole week, with twenty times as many bots.
+const LIMIT: Duration = Duration::from_secs(3 * 3_600);
 
 /// What became of each bot's slots.
 #[derive(Default)]
@@ -277,7 +280,7 @@ fn a_week_uses_no_more_resources_than_a_day() {
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "soak_week::child_that_runs_a_week", "--nocapture"]).env(CHILD, folder.path());
-    let said = child.output().unwrap();
+    let said = child.output_within(LIMIT).unwrap();
     let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
     assert!(said.status.success() && out.contains(LIVED), "{out}{err}");
     println!("{out}");

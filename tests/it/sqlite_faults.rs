@@ -23,6 +23,7 @@ use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tempfile::TempDir;
 
 use super::ledger;
+use crate::support::bounded::Bounded as _;
 
 /// How a child reports that no disk can be mounted here.
 const NO_MOUNT: i32 = 77;
@@ -97,7 +98,7 @@ fn on_a_disk_of(size: &str, test: &str) {
     command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &mount]);
     command.arg(story.get_program()).args(story.get_args());
     command.env(CHILD, folder.path()).env("TMPDIR", folder.path());
-    let output = match command.output() {
+    let output = match command.output_in_time() {
         Ok(output) if output.status.code() != Some(NO_MOUNT) && !say(&output).contains("unshare") => output,
         other => return println!("skipped: no disk can be mounted here: {other:?}"),
     };

@@ -10,6 +10,7 @@ use flockd::net::{Outcome, Rejection, http};
 
 use crate::support::fake_x::{Behaviour, CONSUMER, FakeAccount, FakeX, Reply};
 use crate::support::network::account;
+use crate::support::patiently;
 use crate::support::{Signed, StillClock, post, x_for};
 
 const POEM: &str = "Mind the step – \"my\" 'kettle'!\n100 % + & = ? # / \\ ~ * é 詩 👩‍👩‍👧 e\u{301} <b>\t";
@@ -209,6 +210,6 @@ async fn a_held_request_continues_when_released() {
     assert!(matches!(other, Outcome::Posted { .. }), "{other:?}");
     assert!(fake.texts("walt").is_empty());
     fake.let_go();
-    assert!(matches!(held.await.unwrap(), Outcome::Posted { .. }));
+    assert!(matches!(patiently("an outcome", held).await.unwrap(), Outcome::Posted { .. }));
     assert_eq!(fake.texts("walt"), ["held"]);
 }

@@ -36,7 +36,7 @@ fn signed_by_the_crate(
     url: &str,
     form: &[(&str, &str)],
 ) -> String {
-    let mut builder = reqwest::Client::new().oauth1_with_params(secrets, parameters).post(url);
+    let mut builder = crate::support::http().oauth1_with_params(secrets, parameters).post(url);
     if !form.is_empty() {
         builder = builder.form(&form.to_vec());
     }

@@ -1,6 +1,9 @@
 //! What the pages show, and whether everyone can use them.
 
+use std::time::Instant;
+
 use super::{FLOCK, strange_visit, visit};
+use crate::support::PATIENCE;
 use crate::support::chromium::Kind;
 
 /// Every page there is, for a flock that has posted.
@@ -146,7 +149,9 @@ async fn twenty_bots_of_forty_one_are_seen_at_once_and_told_apart() {
         "return new Set([...document.querySelectorAll('li.bird .picture')].map(it => it.innerHTML)).size";
     assert_eq!(visit.browser.eval(pictures).await, 25);
     // Paused bots sort before healthy ones, once they are counted.
+    let end = Instant::now() + PATIENCE;
     while visit.browser.eval("return document.querySelector('li.bird .is-paused') === null").await == true {
+        assert!(Instant::now() < end, "no bot is paused:\n{}", visit.browser.body().await);
         visit.goto("/").await;
     }
     assert_eq!(visit.browser.text("li.bird h2").await, "bird-41");

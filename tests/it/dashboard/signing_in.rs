@@ -1,6 +1,9 @@
 //! Signing bots in from the dashboard: at a fake X, at fake Mastodon servers, and at a real PDS.
 
+use std::time::Instant;
+
 use super::{Visit, visit_folder};
+use crate::support::PATIENCE;
 use crate::support::chromium::Kind;
 use crate::support::fake_mastodon::{FakeMastodon, Software};
 use crate::support::fake_x::{CLIENT_ID, CONSUMER, FakeX};
@@ -62,7 +65,7 @@ async fn in_a_window_of_its_own(keys: &str) {
     browser.is_accessible().await;
     browser.sees("<script>alert(1)</script><img src=x onerror=alert(2)>").await;
     assert_eq!(browser.complaints().await, Vec::<String>::new());
-    let page = browser.page.source().await.unwrap();
+    let page = browser.source().await;
     for secret in fake.secrets() {
         assert!(!page.contains(&secret), "{secret} is on the page");
     }
@@ -93,12 +96,15 @@ async fn a_blocked_popup_falls_back_to_the_same_window() {
 async fn without_scripts_too() {
     let AtX { fake: _fake, visit } = at_x(Kind { has_scripts: false, ..Kind::DESKTOP }, OAUTH1).await;
     visit.browser.click("form[action='walt/sign-in'] button").await;
+    visit.browser.arrives_at("/sign-in/").await;
+    let end = Instant::now() + PATIENCE;
     let link = loop {
         // Without a script the person reloads the page.
-        visit.browser.page.refresh().await.unwrap();
+        visit.browser.refresh().await;
         if let Some(link) = visit.browser.attribute("a.button", "href").await {
             break link;
         }
+        assert!(Instant::now() < end, "no link comes:\n{}", visit.browser.body().await);
     };
     visit.browser.goto(&link).await;
     visit.browser.find("main[data-signed-in]").await;
@@ -126,7 +132,7 @@ async fn a_pin_is_typed() {
     let AtX { fake: _fake, visit } = at_x(Kind::DESKTOP, OAUTH1).await;
     visit.browser.press("Use a PIN instead").await;
     let link = visit.browser.wait_attribute("a.button", "href").await;
-    let shown = reqwest::get(link).await.unwrap().text().await.unwrap();
+    let shown = crate::support::get(link).await.unwrap().text().await.unwrap();
     let pin = shown.split("<code>").nth(1).unwrap().split('<').next().unwrap();
     visit.browser.write("#line", "not a pin").await;
     visit.browser.press("Continue").await;
@@ -145,11 +151,12 @@ async fn a_forged_callback_ends_nothing() {
     for query in
         ["", "?", "?oauth_token=other&oauth_verifier=x", "?denied=other", "?state=x&code=y", "?oauth_token="]
     {
-        let answer = reqwest::get(visit.folder.url(&format!("/callback{query}"))).await.unwrap();
+        let answer = crate::support::get(visit.folder.url(&format!("/callback{query}"))).await.unwrap();
         assert_eq!(answer.status(), 404, "{query}");
     }
     // A callback that names the sign-in but is no answer ends nothing either.
-    let answer = reqwest::get(visit.folder.url(&format!("/callback?oauth_token={token}"))).await.unwrap();
+    let answer =
+        crate::support::get(visit.folder.url(&format!("/callback?oauth_token={token}"))).await.unwrap();
     assert!(answer.text().await.unwrap().contains("Not signed in"));
     visit.browser.press("Open the network's sign-in page").await;
     visit.browser.sees("walt is signed in as @walt_lines").await;
@@ -167,7 +174,7 @@ async fn an_app_password_is_typed_and_not_shown() {
     visit.browser.write("#line", &walt.app_password).await;
     visit.browser.press("Continue").await;
     visit.browser.sees(&format!("walt is signed in as @{}", walt.handle)).await;
-    assert!(!visit.browser.page.source().await.unwrap().contains(&walt.app_password));
+    assert!(!visit.browser.source().await.contains(&walt.app_password));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -250,7 +257,7 @@ async fn signing_in_by_code_at_a_mastodon_server() {
         fake.person_is("walt");
         visit.browser.press("Use a code instead").await;
         let link = visit.browser.wait_attribute("a.button", "href").await;
-        let shown = reqwest::get(link).await.unwrap().text().await.unwrap();
+        let shown = crate::support::get(link).await.unwrap().text().await.unwrap();
         let code = shown.split("value=\"").nth(1).unwrap().split('"').next().unwrap();
         visit.browser.write("#line", code).await;
         visit.browser.press("Continue").await;

@@ -1,10 +1,9 @@
 //! The browser returns by itself, and so do forged requests.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 
-use reqwest::Client;
-
+use crate::support::PATIENCE;
 use crate::support::browser::{self, Desktop};
 use crate::support::fake_x::Behaviour;
 use crate::support::terminal::Terminal;
@@ -81,7 +80,7 @@ async fn a_replayed_callback_counts_once() {
     let (status, shown) = first.await.unwrap();
     assert!(status == 200 && shown.contains("@walt_lines"), "{status} {shown}");
     fixture.signed_in(terminal).await;
-    let after = Client::new().get(&ends_at).send().await.unwrap_err();
+    let after = crate::support::http().get(&ends_at).send().await.unwrap_err();
     assert!(after.is_connect(), "the port is closed: {after}");
     assert_eq!(fixture.asked_of_x()[..4], BY_OAUTH1, "X was asked once");
 }
@@ -114,20 +113,28 @@ async fn endless_and_slow_requests_do_not_block_the_browser() {
     let fixture = fixture().await;
     let mut terminal = fixture.enroll(&["walt"]);
     let ends_at = fixture.click(&mut terminal).await;
+    let connect = || {
+        let stream = TcpStream::connect(("127.0.0.1", fixture.port)).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream
+    };
     let slow: Vec<TcpStream> = (0..8)
         .map(|_| {
-            let mut slow = TcpStream::connect(("127.0.0.1", fixture.port)).unwrap();
+            let mut slow = connect();
             slow.write_all(b"GET /callback?oauth_token=").unwrap();
             slow
         })
         .collect();
-    let mut long = TcpStream::connect(("127.0.0.1", fixture.port)).unwrap();
+    let mut long = connect();
     let line =
         [b"GET /callback?oauth_token=".to_vec(), vec![b'a'; LONG], b" HTTP/1.1\r\n\r\n".to_vec()].concat();
     // The connection is cut off somewhere in the middle, and then the rest can't be sent.
-    let _ = long.write_all(&line);
+    let sent = long.write_all(&line);
     let mut answer = Vec::new();
-    let _ = long.read_to_end(&mut answer);
+    let read = long.read_to_end(&mut answer);
+    let waited_in_vain = |error: std::io::Error| error.kind() == ErrorKind::WouldBlock;
+    assert!(!sent.is_err_and(waited_in_vain) && !read.is_err_and(waited_in_vain), "it is kept waiting");
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     let (status, shown) = browser::open(&ends_at).await;

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
 
+use crate::support::bounded::Bounded as _;
 use crate::support::browser;
 use crate::support::program::CommandOutput;
 use crate::support::terminal::prompts;
@@ -11,7 +12,7 @@ use super::{BY_OAUTH1, CONFIDENTIAL, EnrollFixture, OAUTH1, PUBLIC, Piped};
 
 /// Runs a command that must fail before it sends X anything, and returns its error.
 async fn refused(fixture: &EnrollFixture, arguments: &[&str]) -> String {
-    let said = CommandOutput::from(fixture.command(arguments).output().unwrap());
+    let said = CommandOutput::from(fixture.command(arguments).output_in_time().unwrap());
     assert_eq!((said.code, said.out.as_str()), (1, ""), "{said:?}");
     assert!(fixture.asked_of_x().is_empty(), "{:?}", fixture.asked_of_x());
     fixture.holds_nothing().await;
@@ -33,8 +34,9 @@ async fn bots_that_need_no_sign_in_are_named() {
 async fn missing_keys_are_named() {
     let fixture = EnrollFixture::new(OAUTH1).await;
     for name in ["KEY", "SECRET"] {
-        let said =
-            CommandOutput::from(fixture.command(&["enroll", "walt"]).env_remove(name).output().unwrap());
+        let said = CommandOutput::from(
+            fixture.command(&["enroll", "walt"]).env_remove(name).output_in_time().unwrap(),
+        );
         assert!(said.code == 1 && said.err.contains(name), "{said:?}");
     }
     assert!(fixture.asked_of_x().is_empty());
@@ -49,7 +51,7 @@ async fn missing_keys_are_named() {
 
     let fixture = EnrollFixture::new(CONFIDENTIAL).await;
     let said = CommandOutput::from(
-        fixture.command(&["enroll", "walt"]).env_remove("CLIENT_SECRET").output().unwrap(),
+        fixture.command(&["enroll", "walt"]).env_remove("CLIENT_SECRET").output_in_time().unwrap(),
     );
     assert!(
         said.code == 1 && said.err.contains("client_secret") && said.err.contains("CLIENT_SECRET"),
@@ -68,7 +70,7 @@ async fn conflicting_options_are_usage_errors() {
         &["enroll", "walt", "--tokens", "-", "--oauth2"],
         &["enroll", "walt", "--timeout", "soon"],
     ] {
-        let said = CommandOutput::from(fixture.command(arguments).output().unwrap());
+        let said = CommandOutput::from(fixture.command(arguments).output_in_time().unwrap());
         assert_eq!(said.code, 2, "{arguments:?}: {said:?}");
     }
     assert!(!fixture.folder.path("flock.db").exists());
@@ -90,7 +92,7 @@ async fn without_input_the_browser_is_waited_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_input_a_pin_sign_in_fails() {
     let fixture = EnrollFixture::new(OAUTH1).await;
-    let said = CommandOutput::from(fixture.command(&["enroll", "walt", "--pin"]).output().unwrap());
+    let said = CommandOutput::from(fixture.command(&["enroll", "walt", "--pin"]).output_in_time().unwrap());
     assert_eq!(said.code, 1);
     assert!(said.err.contains(prompts::INPUT_ENDED) && said.err.contains("`flockd enroll walt`"), "{said:?}");
     fixture.holds_nothing().await;
@@ -129,14 +131,14 @@ async fn an_unusable_vault_key_is_reported_before_the_sign_in() {
     let key = fixture.folder.path("flock.key");
     for arguments in [&["enroll", "walt"][..], &["enroll", "walt", "--tokens", "-"]] {
         fixture.folder.write("flock.key", b"no key at all\n");
-        let said = CommandOutput::from(fixture.command(arguments).output().unwrap());
+        let said = CommandOutput::from(fixture.command(arguments).output_in_time().unwrap());
         assert!(said.code == 1 && said.out.is_empty(), "{said:?}");
         assert!(said.err.contains("flock.key ") && said.err.contains("64"), "{said:?}");
         assert_eq!(std::fs::read(&key).unwrap(), b"no key at all\n");
         // Not even root can read a folder as a file.
         std::fs::remove_file(&key).unwrap();
         std::fs::create_dir(&key).unwrap();
-        let said = CommandOutput::from(fixture.command(arguments).output().unwrap());
+        let said = CommandOutput::from(fixture.command(arguments).output_in_time().unwrap());
         assert!(said.code == 1 && said.err.contains("flock.key "), "{said:?}");
         std::fs::remove_dir(&key).unwrap();
     }
@@ -156,7 +158,7 @@ async fn files_made_by_a_sign_in_are_owner_only() {
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
     std::fs::remove_file(fixture.folder.path("flock.key")).unwrap();
-    let said = CommandOutput::from(fixture.command(&["whoami", "walt"]).output().unwrap());
+    let said = CommandOutput::from(fixture.command(&["whoami", "walt"]).output_in_time().unwrap());
     assert!(said.code == 1 && said.out.contains("flock.key"), "{said:?}");
     let mut terminal = fixture.enroll(&["walt"]);
     browser::open(&fixture.page(&mut terminal)).await;

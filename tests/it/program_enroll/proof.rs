@@ -1,6 +1,7 @@
 //! Nothing is stored before it is verified: whose the tokens are, that they can post, and that no other bot
 //! has the account.
 
+use crate::support::bounded::Bounded as _;
 use crate::support::browser;
 use crate::support::fake_x::Behaviour;
 use crate::support::program::CommandOutput;
@@ -119,6 +120,7 @@ async fn a_failed_sign_in_leaves_the_previous_one_intact() {
     assert_eq!(fixture.end(terminal).code, Some(1));
     assert_eq!(fixture.envelopes().await, before);
     assert_eq!(fixture.whoami("walt")["handle"], "walt_lines");
-    let again = CommandOutput::from(fixture.command(&["post", "walt", "still here"]).output().unwrap());
+    let again =
+        CommandOutput::from(fixture.command(&["post", "walt", "still here"]).output_in_time().unwrap());
     assert_eq!(again.code, 0, "{again:?}");
 }

@@ -82,7 +82,7 @@ async fn ctrl_c_informs_a_waiting_browser() {
     fixture.fake.next_at("/oauth/access_token", Behaviour::Hold);
     let mut terminal = fixture.enroll(&["walt"]);
     let page = fixture.page(&mut terminal);
-    let shown = tokio::spawn(async move { reqwest::get(&page).await });
+    let shown = tokio::spawn(async move { crate::support::get(&page).await });
     fixture.fake.request(3).await;
     terminal.interrupt();
     fixture.failed(terminal).await;

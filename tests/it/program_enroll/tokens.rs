@@ -4,6 +4,7 @@ use serde_json::json;
 
 use flockd::flock::account::Tokens;
 
+use crate::support::bounded::Bounded as _;
 use crate::support::browser;
 use crate::support::program::CommandOutput;
 use crate::support::terminal::Terminal;
@@ -183,7 +184,7 @@ async fn tokens_in_the_configuration_take_precedence() {
     assert!(ended.code == Some(0) && ended.seen.contains(note), "{ended:?}");
     let kept = fixture.tokens("walt").await;
     assert!(kept.is_some_and(|kept| kept != given.tokens()));
-    let said = CommandOutput::from(command(&["post", "walt"]).output().unwrap());
+    let said = CommandOutput::from(command(&["post", "walt"]).output_in_time().unwrap());
     assert_eq!(said.code, 0, "{said:?}");
     let post = fixture.fake.requests().pop().unwrap();
     let header = post.headers["authorization"].to_str().unwrap();

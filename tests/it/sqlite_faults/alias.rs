@@ -10,6 +10,8 @@ use flockd::store::{Store, StoreError};
 
 use super::{LedgerFolder, TOLD, child, child_folder, count, database, on_a_disk_of};
 use crate::ledger::{at, by_hand, entry};
+use crate::support::PATIENCE;
+use crate::support::bounded::{PrintedLines, within};
 
 /// Both ways of opening are refused with this message, and leave nothing beside the name.
 async fn refused(name: &Path, say: &[&str]) {
@@ -71,8 +73,8 @@ async fn the_lock_is_on_the_file_whatever_its_name() {
     place.left_alone(3).await;
     let mut holder = child("alias::child_that_holds_the_lease_until_told", place.folder.path());
     let mut holder = holder.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(holder.stdout.take().unwrap()));
-    assert!(lines.any(|line| line.unwrap() == "holding"), "the child ended early");
+    let printed = PrintedLines::of(holder.stdout.take().unwrap());
+    printed.wait_for("that the child holds the lease", |line| line == "holding");
     let elsewhere = tempfile::tempdir_in(place.folder.path()).unwrap();
     let renamed = elsewhere.path().join("other.db");
     fs::rename(&place.path, &renamed).unwrap();
@@ -82,8 +84,7 @@ async fn the_lock_is_on_the_file_whatever_its_name() {
     // Without the lock file, too.
     fs::remove_file(place.folder.path().join("flock.db.lock")).unwrap();
     assert!(matches!(place.open_as_owner().await, Err(StoreError::Locked(_))));
-    drop(holder.stdin.take());
-    assert!(holder.wait().unwrap().success());
+    assert!(within(PATIENCE, holder, "the child that holds the lease").status.success());
     assert_eq!(count(&place.open_as_owner().await.unwrap()).await, 3);
 }
 

@@ -1,7 +1,6 @@
 //! The lease: one process sends, others open the ledger as clients and notify it. Also a ledger that another
 //! program has locked, for which flockd waits ten seconds.
 
-use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use tokio::time::timeout;
 
 use super::{LedgerFolder, child, child_folder, count, database, stranger};
 use crate::ledger::{at, by_hand, command, entry};
+use crate::support::bounded::PrintedLines;
 use crate::support::clock::{minutes, seconds};
 use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, poem};
@@ -65,8 +65,8 @@ async fn a_killed_lease_owner_leaves_the_ledger_free() {
     let place = LedgerFolder::new();
     let mut holder = child("lock::child_that_holds_the_lease", place.folder.path());
     let mut holder = holder.stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(holder.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap() == "holding"), "the child ended early");
+    let printed = PrintedLines::of(holder.stdout.take().unwrap());
+    printed.wait_for("that the child holds the lease", |line| line == "holding");
 
     let held = place.open_as_owner().await.unwrap_err();
     assert!(held.to_string().contains(&format!("process {} ", holder.id())), "{held}");

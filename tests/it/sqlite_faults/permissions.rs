@@ -8,6 +8,7 @@ use flockd::store::{Store, StoreError};
 
 use super::{LedgerFolder, TOLD, child, child_folder, count, database, on_a_disk_of, say};
 use crate::ledger::{at, by_hand, entry};
+use crate::support::bounded::Bounded as _;
 
 /// The user and group that own nothing, on every Linux.
 const UNPRIVILEGED: u32 = 65_534;
@@ -59,7 +60,7 @@ async fn a_read_only_ledger() {
         chown(&place.path, Some(0), Some(0)).unwrap();
         command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
     }
-    let Ok(output) = command.output() else {
+    let Ok(output) = command.output_in_time() else {
         println!("skipped: no process can be started as another user here");
         return;
     };
@@ -84,7 +85,7 @@ fn said_by_another(place: &LedgerFolder) -> Option<String> {
     if std::fs::metadata("/proc/self").unwrap().uid() == 0 {
         command.uid(UNPRIVILEGED).gid(UNPRIVILEGED);
     }
-    let output = command.output().ok()?;
+    let output = command.output_in_time().ok()?;
     assert!(output.status.success(), "{}", say(&output));
     Some(say(&output))
 }

@@ -20,12 +20,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::bounded::patiently;
 use super::clock::{ManualClock, at};
 use super::fixture::EventLog;
 use super::hook::Hook;
 
-/// In real time: far more than anything here takes, even on a busy machine.
-const GUARD: Duration = super::PATIENCE;
 /// How long a request that hangs delays a test.
 const IMPATIENT: Duration = Duration::from_secs(8);
 /// The webhook's URL, a secret.
@@ -220,8 +219,4 @@ impl Drop for AlertFixture {
             task.abort();
         }
     }
-}
-
-async fn patiently<T>(what: &str, wait: impl Future<Output = T>) -> T {
-    tokio::time::timeout(GUARD, wait).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }

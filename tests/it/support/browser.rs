@@ -42,7 +42,7 @@ pub async fn open(url: &str) -> (u16, String) {
 
 /// Where it ends: at a page, or before an address at which it has to stop.
 async fn follow(url: &str, stop: fn(&Url) -> bool) -> (Url, Option<Response>) {
-    let client = Client::builder().redirect(redirect::Policy::none()).build().unwrap();
+    let client = Client::builder().timeout(PATIENCE).redirect(redirect::Policy::none()).build().unwrap();
     let (mut at, mut cookies) = (Url::parse(url).unwrap(), Cookies::default());
     for _ in 0..REDIRECTS_MAX {
         let page = client.get(at.clone()).header("cookie", cookies.of(&at)).send().await.unwrap();

@@ -1,10 +1,9 @@
 //! A real browser, Chromium, driven by chromedriver: what a person sees and does on the dashboard's pages. It
 //! reaches only this machine.
 
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -20,6 +19,7 @@ use tempfile::TempDir;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::{ParseError, Url};
 
+use super::bounded::{PrintedLines, patiently};
 use super::machine::Ports;
 
 /// Two cores can't run more at once.
@@ -47,7 +47,7 @@ impl Kind {
 
 /// A browser, for as long as this is held.
 pub(crate) struct Chromium {
-    pub page: Client,
+    page: Client,
     width: u32,
     _driver: Driver,
     _profile: TempDir,
@@ -58,8 +58,6 @@ pub(crate) struct Chromium {
 struct Driver {
     process: Child,
     port: Ports,
-    /// A process that writes to a closed pipe dies.
-    output: BufReader<ChildStdout>,
 }
 
 impl Driver {
@@ -75,13 +73,9 @@ impl Driver {
             .stderr(Stdio::null())
             .spawn()
             .expect("chromedriver is not there: `tests/run` installs it");
-        let output = BufReader::new(process.stdout.take().unwrap());
-        let mut driver = Self { process, port, output };
-        let mut said = String::new();
-        while !said.contains("started successfully on port ") {
-            let length = driver.output.read_line(&mut said).unwrap();
-            assert!(length > 0, "chromedriver does not start:\n{said}");
-        }
+        let printed = PrintedLines::of(process.stdout.take().unwrap());
+        let driver = Self { process, port };
+        printed.wait_for("chromedriver's start", |line| line.contains("started successfully on port "));
         driver
     }
 }
@@ -105,7 +99,8 @@ impl Chromium {
         let driver = Driver::start(profile.path());
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities(kind, &profile));
-        let page = builder.connect(&format!("http://127.0.0.1:{}", driver.port.first)).await;
+        let driver_url = format!("http://127.0.0.1:{}", driver.port.first);
+        let page = asked("start", builder.connect(&driver_url)).await;
         let page = page.unwrap_or_else(|error| panic!("the browser does not start: {error}"));
         // A window is never narrower than some 500 pixels; a phone's page is.
         let metrics = json!({"width": kind.width, "height": kind.height, "deviceScaleFactor": 1, "mobile": kind.width < 500});
@@ -124,22 +119,40 @@ impl Chromium {
 
     async fn devtools(&self, command: &str, params: Value) -> Value {
         let body = json!({"cmd": command, "params": params});
-        self.page.issue_cmd(Post("goog/cdp/execute", body)).await.unwrap()
+        asked(command, self.page.issue_cmd(Post("goog/cdp/execute", body))).await.unwrap()
     }
 
     pub(crate) async fn goto(&self, url: &str) {
-        self.page.goto(url).await.unwrap();
+        asked("go to a page", self.page.goto(url)).await.unwrap();
+    }
+
+    pub(crate) async fn refresh(&self) {
+        asked("reload the page", self.page.refresh()).await.unwrap();
     }
 
     pub(crate) async fn url(&self) -> String {
-        self.page.current_url().await.unwrap().to_string()
+        asked("tell its address", self.page.current_url()).await.unwrap().to_string()
+    }
+
+    /// Waits until its address contains this.
+    pub(crate) async fn arrives_at(&self, part: &str) {
+        let begun = Instant::now();
+        while !self.url().await.contains(part) {
+            assert!(begun.elapsed() < PATIENCE, "{part} is not reached:\n{}", self.body().await);
+            SystemClock.sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// The page's HTML.
+    pub(crate) async fn source(&self) -> String {
+        asked("tell the page's source", self.page.source()).await.unwrap()
     }
 
     /// The first matching element, once it exists.
     pub(crate) async fn find(&self, css: &str) -> Element {
         let begun = Instant::now();
         loop {
-            match self.page.find(Locator::Css(css)).await {
+            match asked("find an element", self.page.find(Locator::Css(css))).await {
                 Ok(element) => return element,
                 Err(error) => {
                     assert!(begun.elapsed() < PATIENCE, "there is no {css}: {error}\n{}", self.body().await);
@@ -150,18 +163,19 @@ impl Chromium {
     }
 
     pub(crate) async fn text(&self, css: &str) -> String {
-        self.find(css).await.text().await.unwrap()
+        asked("tell a text", self.find(css).await.text()).await.unwrap()
     }
 
     /// All text on the page; nothing while one page replaces another.
     pub(crate) async fn body(&self) -> String {
         let script = "return document.body ? document.body.innerText : ''";
-        let text = self.page.execute(script, Vec::new()).await.unwrap_or_default();
+        let text =
+            asked("tell the page's text", self.page.execute(script, Vec::new())).await.unwrap_or_default();
         text.as_str().unwrap_or_default().to_owned()
     }
 
     pub(crate) async fn eval(&self, script: &str) -> Value {
-        self.page.execute(script, Vec::new()).await.unwrap()
+        asked(script, self.page.execute(script, Vec::new())).await.unwrap()
     }
 
     pub(crate) async fn click(&self, css: &str) {
@@ -179,7 +193,7 @@ impl Chromium {
         let begun = Instant::now();
         loop {
             let clicked = async { self.page.find(place).await?.click().await };
-            match clicked.await {
+            match asked("click", clicked).await {
                 Ok(()) => return,
                 Err(error) => {
                     let body = self.body().await;
@@ -192,19 +206,20 @@ impl Chromium {
 
     pub(crate) async fn write(&self, css: &str, text: &str) {
         let field = self.find(css).await;
-        field.clear().await.unwrap();
-        field.send_keys(text).await.unwrap();
+        asked("clear a field", field.clear()).await.unwrap();
+        asked("type", field.send_keys(text)).await.unwrap();
     }
 
     /// Types keys into whatever has the focus.
     pub(crate) async fn keys(&self, keys: &str) {
-        self.page.active_element().await.unwrap().send_keys(keys).await.unwrap();
+        let focused = asked("tell the focus", self.page.active_element()).await.unwrap();
+        asked("type", focused.send_keys(keys)).await.unwrap();
     }
 
     /// An attribute's effective value, if the element exists.
     pub(crate) async fn attribute(&self, css: &str, name: &str) -> Option<String> {
-        let element = self.page.find(Locator::Css(css)).await.ok()?;
-        element.prop(name).await.ok().flatten()
+        let element = asked("find an element", self.page.find(Locator::Css(css))).await.ok()?;
+        asked("tell an attribute", element.prop(name)).await.ok().flatten()
     }
 
     /// The same, once it exists.
@@ -216,7 +231,7 @@ impl Chromium {
     /// Waits until no other window is open.
     pub(crate) async fn one_window(&self) {
         let begun = Instant::now();
-        while self.page.windows().await.unwrap().len() > 1 {
+        while asked("tell its windows", self.page.windows()).await.unwrap().len() > 1 {
             assert!(begun.elapsed() < PATIENCE, "another window stays open");
             SystemClock.sleep(LOOK_EVERY).await;
         }
@@ -237,7 +252,8 @@ impl Chromium {
 
     /// The browser's complaints since the last call.
     pub(crate) async fn complaints(&self) -> Vec<String> {
-        let log = self.page.issue_cmd(Post("se/log", json!({"type": "browser"}))).await.unwrap();
+        let log = self.page.issue_cmd(Post("se/log", json!({"type": "browser"})));
+        let log = asked("tell its log", log).await.unwrap();
         let entries = log.as_array().expect("the log is a list");
         entries.iter().map(|entry| entry["message"].as_str().unwrap().to_owned()).collect()
     }
@@ -248,7 +264,8 @@ impl Chromium {
         let whole = json!({"captureBeyondViewport": true, "format": "png"});
         let command = json!({"cmd": "Page.captureScreenshot", "params": whole});
         // A page that is just reloading can't be captured; that is no failure.
-        let Ok(shot) = self.page.issue_cmd(Post("goog/cdp/execute", command)).await else { return };
+        let shot = asked("take a picture", self.page.issue_cmd(Post("goog/cdp/execute", command))).await;
+        let Ok(shot) = shot else { return };
         use base64::Engine as _;
         let bytes = base64::prelude::BASE64_STANDARD.decode(shot["data"].as_str().unwrap()).unwrap();
         std::fs::write(std::path::Path::new(&folder).join(format!("{name}.png")), bytes).unwrap();
@@ -257,11 +274,11 @@ impl Chromium {
     /// Checks that the page is accessible, as far as axe-core can tell, and that nothing overflows it.
     pub(crate) async fn is_accessible(&self) {
         let axe = std::fs::read_to_string(axe()).unwrap();
-        self.page.execute(&axe, Vec::new()).await.unwrap();
+        asked("load axe-core", self.page.execute(&axe, Vec::new())).await.unwrap();
         let run = "const done = arguments[arguments.length - 1]; \
             axe.run(document, {resultTypes: ['violations'], rules: {'target-size': {enabled: true}}}).then(r => done(r.violations.map(v => \
             v.id + ': ' + v.help + '\\n  ' + v.nodes.map(n => n.html + ' ' + n.failureSummary).join('\\n  '))))";
-        let found = self.page.execute_async(run, Vec::new()).await.unwrap();
+        let found = asked("run axe-core", self.page.execute_async(run, Vec::new())).await.unwrap();
         let found: Vec<&str> = found.as_array().unwrap().iter().filter_map(Value::as_str).collect();
         let url = self.url().await;
         assert!(found.is_empty(), "{url}: {}", found.join("\n"));
@@ -273,6 +290,11 @@ impl Chromium {
             self.width
         );
     }
+}
+
+/// What the browser answers. The driver itself waits for a browser that hangs for as long as it hangs.
+async fn asked<T>(to: &str, call: impl Future<Output = T>) -> T {
+    patiently(&format!("the browser, which was asked to {to}"), call).await
 }
 
 /// Where `tests/run` installs it.

@@ -184,9 +184,10 @@ impl EngineFixture {
     pub(crate) async fn crash(&mut self) {
         let mut engine = self.engine.take().expect("it runs");
         engine.task.abort();
-        let _ = (&mut engine.task).await;
+        let _ = self.patiently("the engine to die", &mut engine.task).await;
         // The ledger's writer finishes what it was sent; nothing of it may come after the next start.
-        engine.store.advance_last_slot(&self.bots[0].name, DateTime::UNIX_EPOCH, 0).await.unwrap();
+        let last = engine.store.advance_last_slot(&self.bots[0].name, DateTime::UNIX_EPOCH, 0);
+        self.patiently("the ledger's writer", last).await.unwrap();
         self.gone(engine).await;
     }
 
@@ -199,7 +200,7 @@ impl EngineFixture {
     /// Stops the engine, replaces the ledger with the backup, and starts it again.
     pub(crate) async fn put_back(&mut self) {
         self.stop().await;
-        self.ledger.close().await;
+        self.patiently("the ledger to close", self.ledger.close()).await;
         for file in ["flock.db", "flock.db-wal", "flock.db-shm"] {
             let _ = fs::remove_file(self.folder.path().join(file));
         }

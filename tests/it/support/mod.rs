@@ -3,6 +3,7 @@
 
 pub mod alert_fixture;
 mod answers;
+pub mod bounded;
 pub mod browser;
 pub mod chromium;
 pub mod clock;
@@ -39,6 +40,7 @@ use flockd::net::http::Timeouts;
 use flockd::net::x::{X, XApp};
 use flockd::net::{Attached, Network as _, Outcome, Rejection, Session, http};
 
+pub use bounded::{get, http, patiently, plain_http};
 use fake_x::{FakeAccount, FakeX};
 pub use program::PATIENCE;
 

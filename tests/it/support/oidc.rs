@@ -69,7 +69,7 @@ impl Oidc {
 
     /// All posts, oldest first: `id`, `handle`, `text` and `deleted`.
     pub async fn posts(&self) -> Vec<Value> {
-        let answer = reqwest::get(format!("{}/__posts", self.url)).await.unwrap();
+        let answer = crate::support::get(format!("{}/__posts", self.url)).await.unwrap();
         super::answer(answer).await.1.as_array().unwrap().clone()
     }
 }

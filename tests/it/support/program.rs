@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::bounded::{Bounded as _, ended_by};
 use super::machine::Ports;
 
 /// How long to wait for something in real time: far longer than it takes on a machine with ten times the
@@ -77,7 +78,7 @@ impl Folder {
 
     /// Runs a command to its end.
     pub fn run(&self, arguments: &[&str]) -> CommandOutput {
-        CommandOutput::from(self.command(arguments).output().unwrap())
+        CommandOutput::from(self.command(arguments).output_in_time().unwrap())
     }
 
     /// Runs a command that must succeed, and reads the JSON that it prints.
@@ -277,15 +278,13 @@ impl Daemon {
     /// Asks it to stop, waits for the end, and returns the exit status.
     pub fn stop(mut self) -> i32 {
         self.terminate();
-        self.child.wait().unwrap().code().unwrap_or(-1)
+        self.end().code().unwrap_or(-1)
     }
 
     /// Asks it to stop, and returns its whole log.
     pub fn stop_and_read(self) -> String {
         self.terminate();
-        for line in &self.lines {
-            self.keep(&line);
-        }
+        self.wait_for_lines(usize::MAX);
         self.read.take()
     }
 
@@ -302,13 +301,21 @@ impl Daemon {
 
     /// Waits for it to exit by itself.
     pub fn ended(mut self) -> i32 {
-        self.child.wait().unwrap().code().unwrap_or(-1)
+        self.end().code().unwrap_or(-1)
+    }
+
+    fn end(&mut self) -> ExitStatus {
+        let ended = ended_by(&mut self.child, Instant::now() + PATIENCE);
+        ended.unwrap_or_else(|| {
+            self.lines.try_iter().for_each(|line| self.keep(&line));
+            panic!("the daemon has not ended within {PATIENCE:?}:\n{}", self.read.borrow())
+        })
     }
 
     /// Waits for its end, however it comes, and returns the exit status and the whole log.
     pub fn last_words(mut self) -> (ExitStatus, String) {
         self.wait_for_lines(usize::MAX);
-        (self.child.wait().unwrap(), self.read.take())
+        (self.end(), self.read.take())
     }
 }
 

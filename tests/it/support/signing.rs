@@ -2,12 +2,14 @@
 //! ledger behind flockd's back.
 
 use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, SqliteConnection};
 
+use super::PATIENCE;
+use super::bounded::within;
 use super::browser;
 use super::fake_x::{CLIENT_ID, CLIENT_SECRET, CONSUMER, FakeAccount, FakeX, Request};
 use super::machine::Ports;
@@ -97,8 +99,7 @@ pub fn feed(mut command: Command, input: &str) -> CommandOutput {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output: Output = child.wait_with_output().unwrap();
-    output.into()
+    within(PATIENCE, child, &format!("{:?}", command.get_args().collect::<Vec<_>>())).into()
 }
 
 /// State and reason of a bot, as `status` shows them.

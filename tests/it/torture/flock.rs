@@ -123,7 +123,7 @@ fn poem(name: &str, kills: usize) -> Vec<String> {
 /// The texts in robin's feed, newest first.
 async fn read_feed(page: &str) -> Vec<String> {
     let feed = format!("{}/feeds/{ROBIN}.atom", page.trim_end_matches('/'));
-    let bytes = reqwest::get(feed).await.unwrap().bytes().await.unwrap();
+    let bytes = crate::support::get(feed).await.unwrap().bytes().await.unwrap();
     let entries = Feed::read_from(&*bytes).unwrap().entries;
     entries.into_iter().map(|entry| entry.content.unwrap().value.unwrap()).collect()
 }

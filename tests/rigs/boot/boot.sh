@@ -36,8 +36,8 @@ ExecStopPost=/bin/sh -c 'exec systemctl poweroff --no-block >/dev/null 2>&1'
 UNIT
 ln -s ../trial.service root/etc/systemd/system/multi-user.target.wants/trial.service
 ended=0
-timeout 1500 systemd-nspawn --quiet --register=no --keep-unit --private-network --console=pipe \
+timeout --kill-after=60 1500 systemd-nspawn --quiet --register=no --keep-unit --private-network --console=pipe \
     --directory=root --boot </dev/null >"$folder/console" 2>&1 || ended=$?
 [ ! -e root/trial/said ] || cp root/trial/said "$folder/said"
-# The status of `timeout` when it had to end it: it was booted, and did not come to its end.
-[ "$ended" != 124 ] || touch "$folder/hung"
+# The statuses of `timeout` when it had to end it, or to kill it: it was booted, and did not come to its end.
+case $ended in 124 | 137) touch "$folder/hung" ;; esac

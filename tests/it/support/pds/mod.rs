@@ -12,10 +12,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc::channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::bounded::{Bounded as _, ended_by};
 use super::machine;
 
 pub use account::PdsAccount;
@@ -90,12 +91,12 @@ impl Pds {
     /// Calls a query; the status and the answer.
     async fn query(&self, method: &str, parameters: &[(&str, &str)]) -> (u16, Value) {
         let url = url::Url::parse_with_params(&self.at(method), parameters).unwrap();
-        super::answer(reqwest::get(url).await.unwrap()).await
+        super::answer(crate::support::get(url).await.unwrap()).await
     }
 
     /// Calls a procedure.
     async fn call(&self, method: &str, caller: Caller<'_>, body: &Value) -> (u16, Value) {
-        let request = reqwest::Client::new().post(self.at(method));
+        let request = crate::support::http().post(self.at(method));
         let request = match caller {
             Caller::Anonymous => request,
             Caller::Admin => request.basic_auth(ADMIN.0, Some(ADMIN.1)),
@@ -113,7 +114,7 @@ impl Pds {
 
     /// Does what otherwise only the passing of time would do.
     async fn control(&self, what: &str, did: &str) {
-        let done = reqwest::get(format!("{}/__{what}?did={did}", self.url)).await.unwrap();
+        let done = crate::support::get(format!("{}/__{what}?did={did}", self.url)).await.unwrap();
         assert!(done.status().is_success());
     }
 }
@@ -122,14 +123,19 @@ impl Drop for Pds {
     /// It removes its folder by itself when its standard input ends.
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        let _ = self.child.wait();
+        if ended_by(&mut self.child, Instant::now() + PATIENCE).is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
     }
 }
 
 /// Where `tests/run` installs what the rig needs.
 fn installed(rig: &Path) -> PathBuf {
-    let said =
-        Command::new("node").arg(rig.join("place.mjs")).output().expect("node runs: tests/run installs it");
+    let said = Command::new("node")
+        .arg(rig.join("place.mjs"))
+        .output_in_time()
+        .expect("node runs: tests/run installs it");
     machine::installed(String::from_utf8(said.stdout).unwrap().trim())
 }
 

@@ -52,6 +52,7 @@ impl PdsProxy {
         let http = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(0)
+            .timeout(super::PATIENCE)
             .build()
             .unwrap();
         let (pds, moved) = (pds.url.clone(), Mutex::default());
