@@ -92,6 +92,7 @@ mod reverse_proxy;
 mod rigs_oidc;
 mod rigs_pds;
 mod rigs_terminal;
+mod rigs_watch;
 mod soak_week;
 mod sqlite_faults;
 mod store_contract;

@@ -8,10 +8,11 @@ use reqwest::{Client, Response, StatusCode};
 use tempfile::TempDir;
 
 use crate::support::machine::installed;
-use crate::support::plain_http;
 use crate::support::program::{Daemon, Folder};
+use crate::support::{PATIENCE, plain_http};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long news may take: a web server that keeps them back does so until its buffer is full.
+const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// A web server in front of a daemon; dropped, it is ended.
 struct Proxy {
@@ -176,7 +177,7 @@ impl Proxied {
         assert_eq!(news.headers()["cache-control"], "no-store, no-transform");
         for _ in 0..2 {
             assert_eq!(self.folder.run(&["post", "walt"]).code, 0);
-            let told = tokio::time::timeout(PATIENCE / 3, news.chunk()).await;
+            let told = tokio::time::timeout(AT_ONCE, news.chunk()).await;
             let told = told.expect("the news are kept back").unwrap().unwrap();
             assert!(told.starts_with(b"event: news\ndata: walt\n\n"), "{told:?}");
         }
