@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "what fails should end it on the spot")]
 
+#[allow(dead_code, unreachable_pub, unused_imports, reason = "the same")]
+#[path = "../it/support/bounded.rs"]
+mod bounded;
 #[allow(dead_code, unreachable_pub, reason = "the same")]
 #[path = "../it/support/machine.rs"]
 mod machine;

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-use super::PATIENCE;
+use super::program::PATIENCE;
 
 /// Commands that run to their end.
 pub trait Bounded {

@@ -42,6 +42,7 @@ impl ServiceManager {
     pub fn wait_while(&self, beginning: &str, others: &[&str], happens: impl Fn()) -> String {
         let end = Instant::now() + PATIENCE;
         loop {
+            assert!(Instant::now() < end, "no {beginning:?} came");
             match self.heard() {
                 Some(word) if word.starts_with(beginning) => return word,
                 Some(word) => {
@@ -51,7 +52,6 @@ impl ServiceManager {
                     );
                 }
                 None => {
-                    assert!(Instant::now() < end, "no {beginning:?} came");
                     happens();
                     std::thread::yield_now();
                 }

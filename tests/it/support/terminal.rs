@@ -12,6 +12,7 @@ use pty_process::blocking::{Pty, open};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
 use super::PATIENCE;
+use super::bounded::ended_by;
 
 /// Rows and columns, so wide that no address is wrapped.
 const SIZE: (u16, u16) = (50, 400);
@@ -116,7 +117,8 @@ impl Terminal {
     pub fn ended(mut self) -> Ended {
         let end = Instant::now() + PATIENCE;
         while self.more(end, "its end") {}
-        let status = self.child.wait().unwrap();
+        let ended = ended_by(&mut self.child, end);
+        let status = ended.unwrap_or_else(|| panic!("it closed its terminal and goes on:\n{}", self.seen()));
         Ended { code: status.code(), signal: status.signal(), seen: self.seen() }
     }
 
