@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::section::{Found, Section};
 use crate::flock::poem::Split;
 use crate::flock::schedule::Zone;
-use crate::flock::{AtEnd, Mentions, OnMiss, OnUnknown, Order};
+use crate::flock::{AtEnd, Mentions, OnMiss, OnUnknown, Order, ThreadMode};
 
 /// Default of `max_late`: a restart in the middle of the night still posts, yesterday's line is skipped.
 pub(super) const DEFAULT_MAX_LATE: Duration = Duration::from_secs(60 * 60);
@@ -32,6 +32,8 @@ pub(super) struct Defaults {
     pub(super) max_per_hour: Option<u32>,
     pub(super) split: Option<Split>,
     pub(super) mentions: Option<Mentions>,
+    pub(super) thread: Option<ThreadMode>,
+    pub(super) alt_optional: Option<bool>,
 }
 
 impl Defaults {
@@ -50,6 +52,8 @@ impl Defaults {
             max_per_hour: section.integer("max_per_hour", 1..=MOST_PER_HOUR).map(|found| found.value),
             split: section.word("split", Split::ALL, Split::as_str).map(|found| found.value),
             mentions: section.word("mentions", Mentions::ALL, Mentions::as_str).map(|found| found.value),
+            thread: section.word("thread", ThreadMode::ALL, ThreadMode::as_str).map(|found| found.value),
+            alt_optional: section.boolean("alt_optional").map(|found| found.value),
         }
     }
 
@@ -66,6 +70,8 @@ impl Defaults {
             max_per_hour: self.max_per_hour.or(others.max_per_hour),
             split: self.split.or(others.split),
             mentions: self.mentions.or(others.mentions),
+            thread: self.thread.or(others.thread),
+            alt_optional: self.alt_optional.or(others.alt_optional),
         }
     }
 }

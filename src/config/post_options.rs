@@ -5,6 +5,7 @@ use toml::de::DeValue;
 
 use super::section::{Found, Section};
 use super::suggest;
+use crate::flock::text::is_language_tag;
 use crate::flock::{NetworkKind, PostOptions, Visibility};
 
 /// The maximum number of languages of a Bluesky post (lexicon app.bsky.feed.post).
@@ -53,20 +54,8 @@ fn languages(section: &mut Section<'_, '_>, network: Option<NetworkKind>) -> Vec
         );
         section.error(Some(line), message);
     }
-    for text in written.iter().filter(|text| !is_code(text)) {
+    for text in written.iter().filter(|text| !is_language_tag(text)) {
         section.error(Some(line), format!("`language` must be {WRITTEN}, not \"{}\"", suggest::value(text)));
     }
     written.into_iter().map(str::to_owned).collect()
-}
-
-/// Whether a text looks like a language tag: a language of two or three letters, and optional subtags (RFC
-/// 5646, section 2.1).
-fn is_code(text: &str) -> bool {
-    let mut parts = text.split('-');
-    let language = parts.next().unwrap_or_default();
-    let is_language =
-        (2..=3).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_alphabetic());
-    let is_part =
-        |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_language && parts.all(is_part)
 }

@@ -116,6 +116,16 @@ impl<'t, 'r> Section<'t, 'r> {
         fitting
     }
 
+    /// True or false.
+    pub(super) fn boolean(&mut self, key: &'static str) -> Option<Found<bool>> {
+        let Found { value, line } = self.plain(key).value(key)?;
+        let known = value.as_bool().map(|value| Found { value, line });
+        if known.is_none() {
+            self.mistyped(key, "true or false without quotes", value, line);
+        }
+        known
+    }
+
     /// A duration, such as "10m".
     pub(super) fn duration(&mut self, key: &'static str) -> Option<Found<Duration>> {
         let Found { value, line } = self.plain(key).value(key)?;

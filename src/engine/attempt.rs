@@ -11,6 +11,7 @@
 //! A new post and a retry take the same path. Before the intent is durable, whatever keeps the bot from sending is
 //! returned as [`Blocked`]. Afterwards nothing can fail any more: `outcome` decides what the outcome means.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -19,7 +20,7 @@ use super::tokens::{self, Intent, LiveSession, NotReady};
 use super::uploads::{self, PictureTrouble};
 use super::{BotRun, outcome, poems, thread};
 use crate::flock::account::Account;
-use crate::flock::choose::{Choice, Chooser};
+use crate::flock::choose::{Choice, Chooser, Chosen};
 use crate::flock::content::Content;
 use crate::flock::due;
 use crate::flock::event::Call;
@@ -58,6 +59,8 @@ pub(super) enum Attempted {
     Post(Box<Post>),
     /// No line was left to post.
     Exhausted,
+    /// All that the poem still has waits for another day.
+    NotToday,
     /// Another process has the slot, or has opened a post for the bot.
     Elsewhere,
     /// Not before this instant: it is not the bot's turn, or its poem is being written.
@@ -73,6 +76,9 @@ enum Blocked {
     /// No line is left: the slot is passed over.
     #[error("no line is left")]
     Exhausted,
+    /// Nothing has the date of the slot: it is passed over.
+    #[error("nothing is dated today")]
+    NotToday,
     /// This post will not be sent: it is released.
     #[error("{}", .0.reason)]
     GivenUp(Why),
@@ -209,6 +215,7 @@ async fn judge(run: &BotRun<'_>, subject: &Subject<'_>, blocked: Blocked) -> Res
     let post = match blocked {
         Blocked::Until(at) => return Ok(Attempted::Later(at)),
         Blocked::Exhausted => return Ok(Attempted::Exhausted),
+        Blocked::NotToday => return Ok(Attempted::NotToday),
         Blocked::Store(error) => return Err(error),
         Blocked::GivenUp(why) => subject.give_up(run, why).await?,
         Blocked::Refused(why) => subject.refuse(run, why).await?,
@@ -537,11 +544,13 @@ async fn choose(
     };
     let mut broken = Vec::new();
     loop {
-        let entry = next_entry(run, account, &poem, &broken).await?;
-        let Some(chosen) = entry else {
-            return Err(later.unwrap_or_else(|| {
-                broken.pop().map_or(Blocked::Exhausted, |(_, why)| Blocked::GivenUp(why))
-            }));
+        let chosen = match next_entry(run, account, occasion, (&poem, &broken)).await {
+            Ok(chosen) => chosen,
+            Err(Blocked::Exhausted | Blocked::NotToday) if let Some(later) = later => return Err(later),
+            Err(Blocked::Exhausted | Blocked::NotToday) if let Some((_, why)) = broken.pop() => {
+                return Err(Blocked::GivenUp(why));
+            }
+            Err(blocked) => return Err(blocked),
         };
         let id = chosen.entry;
         match chosen.with_pictures(run, account).await {
@@ -555,36 +564,43 @@ async fn choose(
     }
 }
 
-/// The entry that comes next, without those whose pictures can't be posted now; `None` if there is none.
+/// The entry that comes next, without those whose pictures can't be posted now.
 async fn next_entry(
     run: &BotRun<'_>,
     account: Option<&Account>,
-    poem: &Poem,
-    broken: &[(EntryId, Why)],
-) -> Result<Option<PostContent>, StoreError> {
+    occasion: &Occasion,
+    (poem, broken): (&Poem, &[(EntryId, Why)]),
+) -> Result<PostContent, Blocked> {
     let BotRun { engine, bound, record } = *run;
+    let day = occasion.slot.map(|slot| bound.bot.day_of(slot));
     let history = engine.store.history(&bound.bot.name, record).await?;
     let mut chooser = Chooser::new(poem, &bound.bot, history);
     let may_reply = thread::may_reply(run, poem).await?;
-    let fits = |entry: &Entry| {
-        (may_reply || posts(bound.bot.network, entry.content.as_deref()) == 1)
-            && broken.iter().all(|(id, _)| *id != entry.id)
-            && super::rules::validate_entry(&bound.bot, account, entry).is_ok()
+    let content_of = |entry: &Entry| {
+        let content = net::fit(&bound.bot, account, entry).ok()?;
+        let is_whole = may_reply || posts(bound.bot.network, content.as_deref()) == 1;
+        (is_whole && broken.iter().all(|(id, _)| *id != entry.id)).then(|| content.map(Cow::into_owned))
     };
-    let chosen = |round: u32, entry: &Entry| {
-        let content = entry.content.as_deref().cloned();
-        Some(PostContent::of(entry.text.clone(), content, Some((round, entry.id))))
+    let fits = |entry: &Entry| content_of(entry).is_some();
+    let chosen = |Chosen { entry, turn }: Chosen<'_>| {
+        Ok(PostContent::of(entry.text.clone(), content_of(entry).flatten(), Some(turn)))
     };
-    match chooser.take(fits) {
-        Choice::Entry(entry) => return Ok(chosen(record.round, entry)),
-        Choice::Exhausted => return Ok(None),
+    match chooser.take(day, fits) {
+        Choice::Entry(entry) => return chosen(entry),
+        Choice::Exhausted => return Err(Blocked::Exhausted),
+        Choice::NotToday => return Err(Blocked::NotToday),
         Choice::RoundOver => {}
     }
     let round = record.round + 1;
     chooser.begin_round(engine.store.round(&bound.bot.name, round).await?);
-    let Choice::Entry(entry) = chooser.take(fits) else { return Ok(None) };
-    engine.emit_round(bound, round);
-    Ok(chosen(round, entry))
+    match chooser.take(day, fits) {
+        Choice::Entry(entry) => {
+            engine.emit_round(bound, round);
+            chosen(entry)
+        }
+        Choice::NotToday => Err(Blocked::NotToday),
+        Choice::Exhausted | Choice::RoundOver => Err(Blocked::Exhausted),
+    }
 }
 
 fn draft(run: &BotRun<'_>, occasion: &Occasion, content: Option<&PostContent>, begins: Beginning) -> Draft {

@@ -204,7 +204,7 @@ async fn post(
     let fires = attempt::attempt_new(&run, &occasion);
     Ok(match fires.instrument(tick::span(&bound, None, None)).await? {
         Attempted::Post(post) => report(&post),
-        Attempted::Exhausted => refused(bound.bot.exhausted()),
+        Attempted::Exhausted | Attempted::NotToday => refused(bound.bot.exhausted()),
         Attempted::Elsewhere | Attempted::Later(_) => {
             refused("the bot started another post first: try again")
         }

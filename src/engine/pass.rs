@@ -79,9 +79,9 @@ pub(super) async fn undo(
 async fn coming(run: &BotRun<'_>, poem: &Poem) -> Result<History, StoreError> {
     let BotRun { engine, bound, record } = *run;
     let history = engine.store.history(&bound.bot.name, record).await?;
-    let fits = |line: &Entry| net::validate(&bound.bot, record.account.as_ref(), &line.text).is_ok();
+    let fits = |line: &Entry| net::fit(&bound.bot, record.account.as_ref(), line).is_ok();
     let mut chooser = Chooser::new(poem, &bound.bot, history.clone());
-    if chooser.take(fits) != Choice::RoundOver {
+    if chooser.take(None, fits) != Choice::RoundOver {
         return Ok(history);
     }
     chooser.begin_round(engine.store.round(&bound.bot.name, history.round + 1).await?);
@@ -97,13 +97,15 @@ enum NotFound {
 }
 
 fn find<'p>(poem: &'p Poem, history: &History, typed: &str) -> Result<&'p Entry, NotFound> {
-    let mut meant = poem.entries().iter().filter(|line| line.id.matches(typed)).peekable();
+    // An entry with a date is in no round.
+    let in_rounds = poem.entries().iter().filter(|line| line.date.is_none());
+    let mut meant = in_rounds.filter(|line| line.id.matches(typed)).peekable();
     let first = meant.peek().ok_or(NotFound::Unknown)?.id.key;
     let meant: Vec<&Entry> = meant.collect();
     if meant.iter().any(|line| line.id.key != first) {
         return Err(NotFound::Several);
     }
-    meant.into_iter().find(|line| !history.used.contains(&line.id)).ok_or(NotFound::Used)
+    meant.into_iter().find(|line| !line.is_used(&history.used)).ok_or(NotFound::Used)
 }
 
 fn explained(run: &BotRun<'_>, reason: NotFound) -> Message {

@@ -108,7 +108,7 @@ impl Engine {
 }
 
 fn poem_read(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Event {
-    let unfit = poem.entries().iter().filter(|line| net::validate(bot, account, &line.text).is_err());
+    let unfit = poem.entries().iter().filter(|line| net::fit(bot, account, line).is_err());
     let mut unfit: Vec<usize> = unfit.map(|line| line.number).collect();
     // A row of a table may be several lines of the poem.
     unfit.dedup();

@@ -205,7 +205,7 @@ async fn lines_of(
 }
 
 fn is_used_up(bot: &Bot, account: Option<&Account>, poem: &Poem, used: &HashSet<EntryId>) -> bool {
-    !choose::unused(poem, used).any(|line| net::validate(bot, account, &line.text).is_ok())
+    !choose::unused(poem, used).any(|line| net::fit(bot, account, line).is_ok())
 }
 
 fn find(engine: &Engine, bot: &Bot, seen: RemotePost, (round, line): (u32, &Entry)) -> Find {

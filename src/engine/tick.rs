@@ -80,7 +80,7 @@ async fn after_slot(
             engine.emit_missed(bound, missed);
             Ok(after_post(run, &post, slot))
         }
-        Attempted::Exhausted => {
+        Attempted::Exhausted | Attempted::NotToday => {
             engine.store.advance_last_slot(&bound.bot.name, slot, missed).await?;
             engine.emit_missed(bound, missed);
             Ok(due::next(&bound.bot, slot))
@@ -135,7 +135,7 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
                 Attempted::Post(post) => *post,
                 Attempted::Later(at) => return Ok(Some(at)),
                 // A planned post already has its line and its slot.
-                Attempted::Exhausted | Attempted::Elsewhere => post,
+                Attempted::Exhausted | Attempted::NotToday | Attempted::Elsewhere => post,
             }
         }
         _ => lost(engine, &post).await?,

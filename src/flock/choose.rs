@@ -4,10 +4,15 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 
+use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
 
+use super::content::Content;
 use super::poem::{Entry, EntryId, EntryKey, Poem};
 use super::{AtEnd, Bot, Order};
+
+/// The round of entries with a date, which belong to none.
+pub const NO_ROUND: u32 = 0;
 
 /// A bot's seed: with the number of the round it fixes the order in which `shuffle` takes the lines of a poem. It is
 /// drawn once and never changes.
@@ -26,6 +31,8 @@ pub struct History {
     pub used: HashSet<EntryId>,
     /// The texts used in earlier rounds. All others come before them.
     pub used_before: HashSet<EntryKey>,
+    /// The entries with a date that were used, each as it is known on its day.
+    pub used_dated: HashSet<EntryId>,
     /// Texts to avoid while there is an alternative: the one posted last, so that equal texts are never adjacent, and
     /// those that the network has just rejected as duplicates.
     pub avoid: HashSet<EntryKey>,
@@ -34,12 +41,24 @@ pub struct History {
 /// What comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Choice<'p> {
-    /// This line.
-    Entry(&'p Entry),
+    /// This entry.
+    Entry(Chosen<'p>),
     /// The first line of the next round, as this round has none left.
     RoundOver,
     /// Nothing until the poem gets new lines.
     Exhausted,
+    /// Nothing today: all entries that the poem still has wait for their dates.
+    NotToday,
+}
+
+/// An entry that comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Chosen<'p> {
+    /// The entry.
+    pub entry: &'p Entry,
+    /// The round, and the identity under which it is used in it. For an entry with a date these are [`NO_ROUND`] and what
+    /// it is known by on that day.
+    pub turn: (u32, EntryId),
 }
 
 /// Takes the lines of a poem in the order in which a bot posts them.
@@ -51,27 +70,51 @@ pub struct Chooser<'p> {
     history: History,
     /// The lines that are left in the round, in their order, whether or not they fit.
     left: VecDeque<&'p Entry>,
+    /// The entries with a date, in the order of the poem.
+    dated: Vec<&'p Entry>,
 }
 
 impl<'p> Chooser<'p> {
     /// Goes on where a bot is.
     pub fn new(poem: &'p Poem, bot: &Bot, history: History) -> Self {
         let left = left_in_round(poem, bot.order, &history);
-        Self { poem, order: bot.order, at_end: bot.at_end, history, left }
+        let dated = poem.entries().iter().filter(|entry| entry.date.is_some()).collect();
+        Self { poem, order: bot.order, at_end: bot.at_end, history, left, dated }
     }
 
-    /// Takes the line that comes next: it counts as posted from then on. `postable` tells whether a line fits the network;
-    /// a line that doesn't is ignored.
-    pub fn take(&mut self, postable: impl Fn(&Entry) -> bool) -> Choice<'p> {
-        if let Some(line) = self.next_line(postable) {
-            self.history.used.insert(line.id);
-            self.history.avoid = HashSet::from([line.id.key]);
-            return Choice::Entry(line);
+    /// Takes the entry that comes next: it counts as posted from then on. `day` is the slot's day in the bot's time zone, on
+    /// which entries with that date come first; without a slot none of them comes. `postable` tells whether an entry fits
+    /// the network; one that doesn't is ignored.
+    pub fn take(&mut self, day: Option<NaiveDate>, postable: impl Fn(&Entry) -> bool) -> Choice<'p> {
+        if let Some(chosen) = day.and_then(|day| self.next_dated(day, &postable)) {
+            self.history.used_dated.insert(chosen.turn.1);
+            return self.chosen(chosen);
+        }
+        if let Some(entry) = self.next_line(postable) {
+            self.history.used.insert(entry.id);
+            return self.chosen(Chosen { entry, turn: (self.history.round, entry.id) });
         }
         match self.at_end {
             AtEnd::Again if !self.history.used.is_empty() => Choice::RoundOver,
+            _ if day.is_some_and(|day| waits_for_dates(self.poem, day)) => Choice::NotToday,
             _ => Choice::Exhausted,
         }
+    }
+
+    fn chosen(&mut self, chosen: Chosen<'p>) -> Choice<'p> {
+        let Chosen { entry, turn } = chosen;
+        self.follow(said(Some(turn.1), &entry.text, entry.content.as_deref()));
+        Choice::Entry(chosen)
+    }
+
+    /// The first entry in the poem that has this date and was not used on it.
+    fn next_dated(&self, day: NaiveDate, postable: impl Fn(&Entry) -> bool) -> Option<Chosen<'p>> {
+        let is_used = |id: EntryId| self.history.used_dated.contains(&id);
+        self.dated.iter().copied().find_map(|entry| {
+            let (id, also) = entry.dated(day)?;
+            let is_free = !is_used(id) && !also.is_some_and(is_used) && postable(entry);
+            is_free.then_some(Chosen { entry, turn: (NO_ROUND, id) })
+        })
     }
 
     /// Whether a line fits takes longer to tell than when it comes, so that is not asked of all.
@@ -80,7 +123,7 @@ impl<'p> Chooser<'p> {
         while let Some(line) = self.left.get(at) {
             if !postable(line) {
                 self.left.remove(at);
-            } else if self.history.avoid.contains(&line.id.key) {
+            } else if self.is_avoided(line) {
                 avoided = avoided.or(Some(at));
                 at += 1;
             } else {
@@ -88,6 +131,10 @@ impl<'p> Chooser<'p> {
             }
         }
         self.left.remove(avoided?)
+    }
+
+    fn is_avoided(&self, entry: &Entry) -> bool {
+        [entry.id.key, entry.content_key()].iter().any(|key| self.history.avoid.contains(key))
     }
 
     /// Begins the next round, in which `used` is used already: by the account under another name, for example. The texts
@@ -100,9 +147,9 @@ impl<'p> Chooser<'p> {
         self.left = left_in_round(self.poem, self.order, &self.history);
     }
 
-    /// Takes a text for the last one that was posted, which the next line should not repeat.
-    pub fn follow(&mut self, text: &str) {
-        self.history.avoid = HashSet::from([EntryKey::of(text)]);
+    /// Takes what has these keys for the last post, which the next entry should not repeat.
+    pub fn follow(&mut self, keys: impl IntoIterator<Item = EntryKey>) {
+        self.history.avoid = keys.into_iter().collect();
     }
 
     /// What has been posted so far.
@@ -111,9 +158,29 @@ impl<'p> Chooser<'p> {
     }
 }
 
-/// The poem's lines that are unused in this round.
+/// What a post says, by all names that an entry that says the same may have.
+pub fn said(
+    entry: Option<EntryId>,
+    text: &str,
+    content: Option<&Content>,
+) -> impl Iterator<Item = EntryKey> + use<> {
+    let by_content = content.map(EntryKey::of_content);
+    [Some(EntryKey::of(text)), by_content, entry.map(|entry| entry.key)].into_iter().flatten()
+}
+
+/// The poem's lines that are unused in this round. Entries with a date are in no round.
 pub fn unused<'p>(poem: &'p Poem, used: &HashSet<EntryId>) -> impl Iterator<Item = &'p Entry> {
-    poem.entries().iter().filter(|line| !used.contains(&line.id))
+    poem.entries().iter().filter(|line| line.date.is_none() && !line.is_used(used))
+}
+
+/// Whether the poem has nothing but entries with a date, and some of them are still to come, on this day or later.
+pub fn waits_for_dates(poem: &Poem, day: NaiveDate) -> bool {
+    poem.entries().iter().all(|entry| entry.date.is_some()) && has_dates_to_come(poem, day)
+}
+
+/// Whether some of the poem's entries with a date are still to come, on this day or later.
+pub fn has_dates_to_come(poem: &Poem, day: NaiveDate) -> bool {
+    poem.entries().iter().filter_map(|entry| entry.date).any(|date| date.is_to_come(day))
 }
 
 /// The lines that are left in a round, in their order. Of equal lines the lowest occurrence comes first, so that deleting
@@ -124,9 +191,12 @@ fn left_in_round<'p>(poem: &'p Poem, order: Order, history: &History) -> VecDequ
         Order::Sequence => Vec::new(),
         Order::Shuffle => shuffled(lines, history),
     };
-    let mut left: Vec<usize> = (0..lines.len()).filter(|at| !history.used.contains(&lines[*at].id)).collect();
+    let is_left = |at: &usize| lines[*at].date.is_none() && !lines[*at].is_used(&history.used);
+    let mut left: Vec<usize> = (0..lines.len()).filter(is_left).collect();
+    let came_before =
+        |line: &Entry| [line.id.key, line.content_key()].iter().any(|key| history.used_before.contains(key));
     // The sort is stable: in a sequence what is equal stays in the order of the file.
-    left.sort_by_key(|at| (history.used_before.contains(&lines[*at].id.key), priorities.get(*at)));
+    left.sort_by_key(|at| (came_before(&lines[*at]), priorities.get(*at)));
     left.into_iter().map(|at| &lines[at]).collect()
 }
 
@@ -134,7 +204,7 @@ impl History {
     /// That of a bot that has posted nothing yet.
     pub fn new(seed: Seed) -> Self {
         let (used, used_before, avoid) = (HashSet::new(), HashSet::new(), HashSet::new());
-        Self { seed, round: 1, used, used_before, avoid }
+        Self { seed, round: 1, used, used_before, used_dated: HashSet::new(), avoid }
     }
 }
 
@@ -213,210 +283,4 @@ impl fmt::Debug for Seed {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::flock::poem::Split;
-    use crate::flock::samples;
-    use proptest::prelude::*;
-
-    fn poem(lines: &[&str]) -> Poem {
-        Poem::parse(lines.join("\n").as_bytes(), Split::Line).unwrap()
-    }
-
-    fn bot(order: Order, at_end: AtEnd) -> Bot {
-        Bot { order, at_end, ..samples::bot("walt", "@hourly") }
-    }
-
-    fn history(seed: u64) -> History {
-        History::new(Seed::new(u128::from(seed).to_be_bytes()))
-    }
-
-    /// Simulates a bot: takes the next line and records it.
-    fn take(poem: &Poem, order: Order, history: &mut History) -> Option<EntryId> {
-        let mut chooser = Chooser::new(poem, &bot(order, AtEnd::Stop), history.clone());
-        let Choice::Entry(line) = chooser.take(|_| true) else { return None };
-        assert!(history.used.insert(line.id), "a line was taken twice");
-        *history = chooser.history;
-        Some(line.id)
-    }
-
-    fn texts<'p>(poem: &'p Poem, order: Order, history: &mut History) -> Vec<&'p str> {
-        let mut chooser = Chooser::new(poem, &bot(order, AtEnd::Stop), history.clone());
-        let mut texts = Vec::new();
-        while let Choice::Entry(line) = chooser.take(|_| true) {
-            texts.push(line.text.as_str());
-        }
-        *history = chooser.history;
-        texts
-    }
-
-    /// The history of the next round.
-    fn next_round(poem: &Poem, history: &History) -> History {
-        let mut chooser = Chooser::new(poem, &bot(Order::Shuffle, AtEnd::Again), history.clone());
-        chooser.begin_round((HashSet::new(), HashSet::new()));
-        chooser.history
-    }
-
-    #[test]
-    fn sequence_follows_the_file_and_keeps_equal_lines_apart() {
-        let poem = poem(&["Moloch!", "Moloch!", "one", "two"]);
-        let taken = texts(&poem, Order::Sequence, &mut history(1));
-        assert_eq!(taken, ["Moloch!", "one", "Moloch!", "two"]);
-    }
-
-    #[test]
-    fn an_equal_neighbour_is_better_than_none() {
-        let poem = poem(&["Holy!", "Holy!"]);
-        assert_eq!(texts(&poem, Order::Shuffle, &mut history(1)), ["Holy!", "Holy!"]);
-    }
-
-    #[test]
-    fn lines_that_do_not_fit_are_ignored() {
-        let (poem, bot) = (poem(&["long", "ok"]), bot(Order::Sequence, AtEnd::Again));
-        let fits = |line: &Entry| line.text.len() < 3;
-        let mut chooser = Chooser::new(&poem, &bot, history(1));
-        assert!(matches!(chooser.take(fits), Choice::Entry(line) if line.text == "ok"));
-        assert_eq!(chooser.take(fits), Choice::RoundOver);
-    }
-
-    #[test]
-    fn a_round_ends_only_if_it_has_begun() {
-        let (poem, nothing) = (poem(&["long"]), |_: &Entry| false);
-        let (again, stop) = (bot(Order::Shuffle, AtEnd::Again), bot(Order::Shuffle, AtEnd::Stop));
-        let mut history = history(1);
-        let ends = |bot: &Bot, history: &History| Chooser::new(&poem, bot, history.clone()).take(nothing);
-        assert_eq!(ends(&again, &history), Choice::Exhausted);
-        history.used.insert(poem.entries()[0].id);
-        assert_eq!(ends(&again, &history), Choice::RoundOver);
-        assert_eq!(ends(&stop, &history), Choice::Exhausted);
-    }
-
-    #[test]
-    fn new_lines_come_first_from_the_second_round_on() {
-        let before = poem(&["a", "b", "c", "d"]);
-        for order in [Order::Sequence, Order::Shuffle] {
-            let mut history = history(7);
-            texts(&before, order, &mut history);
-            history = next_round(&before, &history);
-            let after = poem(&["a", "b", "new", "c", "d", "newer"]);
-            let mut first = texts(&after, order, &mut history)[..2].to_vec();
-            first.sort_unstable();
-            assert_eq!(first, ["new", "newer"], "{order}");
-        }
-    }
-
-    /// Previews and ledgers of every version depend on it.
-    #[test]
-    fn the_order_stays_what_it_was() {
-        let poem = poem(&["one", "two", "three", "four", "five", "Holy!", "Holy!"]);
-        let mut history = history(42);
-        let first = texts(&poem, Order::Shuffle, &mut history);
-        history = next_round(&poem, &history);
-        let second = texts(&poem, Order::Shuffle, &mut history);
-        assert_eq!(
-            (first.join(" "), second.join(" ")),
-            (
-                "one three Holy! four Holy! two five".to_owned(),
-                "two one Holy! three five four Holy!".to_owned()
-            )
-        );
-    }
-
-    #[test]
-    fn every_line_is_as_likely_to_come_first() {
-        let poem = poem(&["a", "b", "c", "d", "e"]);
-        let mut counts = [0_u32; 5];
-        for seed in 0..10_000 {
-            let mut history = history(seed);
-            let id = take(&poem, Order::Shuffle, &mut history).unwrap();
-            counts[poem.entries().iter().position(|line| line.id == id).unwrap()] += 1;
-        }
-        // Four standard deviations of a binomial with n = 10,000 and p = 1/5 are 160.
-        assert!(counts.iter().all(|count| count.abs_diff(2_000) < 160), "{counts:?}");
-    }
-
-    #[test]
-    fn copies_are_spread_over_the_round() {
-        let lines: Vec<String> =
-            (0..90).map(|n| n.to_string()).chain((0..10).map(|_| "Holy!".to_owned())).collect();
-        let poem = poem(&lines.iter().map(String::as_str).collect::<Vec<_>>());
-        let mut halves = [0_u32; 2];
-        for seed in 0..400 {
-            let taken = texts(&poem, Order::Shuffle, &mut history(seed));
-            for (at, _) in taken.iter().enumerate().filter(|(_, text)| **text == "Holy!") {
-                halves[at / 50] += 1;
-            }
-        }
-        // 4,000 copies in all; four standard deviations of half of them are 126.
-        assert!(halves[0].abs_diff(2_000) < 126, "{halves:?}");
-    }
-
-    proptest! {
-        /// However the poem is edited between choices, no line is taken twice in a round, nothing is lost, and equal
-        /// texts are adjacent only when nothing else is left.
-        #[test]
-        fn edits_neither_repeat_nor_lose(
-            versions in prop::collection::vec(prop::collection::vec("[abc]{1,2}", 1..12), 1..6),
-            seed: u64,
-            sequence: bool,
-        ) {
-            let order = if sequence { Order::Sequence } else { Order::Shuffle };
-            let mut history = history(seed);
-            for version in &versions {
-                let poem = poem(&version.iter().map(String::as_str).collect::<Vec<_>>());
-                for _ in 0..3 {
-                    let before = history.clone();
-                    let Some(id) = take(&poem, order, &mut history) else { break };
-                    let others = unused(&poem, &before.used).any(|line| !before.avoid.contains(&line.id.key));
-                    prop_assert!(!(before.avoid.contains(&id.key) && others), "a neighbour without need");
-                    prop_assert!((1..id.occurrence).all(|n| {
-                        before.used.contains(&EntryId { occurrence: n, ..id })
-                    }), "not the lowest unused occurrence");
-                }
-            }
-            let last = poem(&versions[versions.len() - 1].iter().map(String::as_str).collect::<Vec<_>>());
-            while take(&last, order, &mut history).is_some() {}
-            prop_assert!(last.entries().iter().all(|line| history.used.contains(&line.id)), "a line was lost");
-        }
-
-        /// Deleting copies of a refrain never repeats a used line.
-        #[test]
-        fn fewer_copies_repeat_nothing(copies in 1_u32..8, taken in 0_u32..8, left in 0_u32..8, seed: u64) {
-            let refrain = |n: u32| [vec!["Holy!"; n as usize], vec!["end"]].concat();
-            let mut history = history(seed);
-            history.used.insert(poem(&["end"]).entries()[0].id);
-            let full = poem(&refrain(copies));
-            let used = (0..taken).map_while(|_| take(&full, Order::Shuffle, &mut history)).count();
-            let cut = poem(&refrain(left));
-            let more = std::iter::from_fn(|| take(&cut, Order::Shuffle, &mut history)).count();
-            prop_assert_eq!(more as u32, left.saturating_sub(used as u32));
-        }
-
-        /// Lines that are inserted, deleted or moved leave the order of all others as it was.
-        #[test]
-        fn an_edit_moves_only_what_was_edited(
-            lines in prop::collection::btree_set("[a-z]{2,6}", 2..30),
-            more in prop::collection::btree_set("[A-Z]{2,6}", 0..10),
-            rotated in 0_usize..30,
-            gone in 0_usize..30,
-            seed: u64,
-        ) {
-            let before: Vec<&str> = lines.iter().map(String::as_str).collect();
-            let mut after = before.clone();
-            let deleted = after.remove(gone % after.len());
-            let middle = rotated % after.len().max(1);
-            after.rotate_left(middle);
-            after.extend(more.iter().map(String::as_str));
-            let (before, after) = (poem(&before), after);
-            prop_assume!(!after.is_empty());
-            let after = poem(&after);
-            let kept = |order: Vec<&str>| -> Vec<String> {
-                let is_kept = |text: &&str| lines.contains(*text) && **text != *deleted;
-                order.into_iter().filter(is_kept).map(str::to_owned).collect()
-            };
-            let before = kept(texts(&before, Order::Shuffle, &mut history(seed)));
-            let after = kept(texts(&after, Order::Shuffle, &mut history(seed)));
-            prop_assert_eq!(before, after);
-        }
-    }
-}
+mod tests;

@@ -11,12 +11,16 @@ pub mod changes;
 pub mod choose;
 pub mod content;
 pub mod due;
+pub mod due_date;
+pub mod entry;
 pub mod event;
 pub mod hint;
 pub mod log;
+pub mod markup;
 pub mod media;
 pub mod message;
 pub mod network;
+pub mod picture_name;
 pub mod poem;
 pub mod post;
 #[cfg(test)]
@@ -35,8 +39,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use account::{App, Profile, TokenSources};
+use chrono::{DateTime, NaiveDate, Utc};
 use log::Log;
-use poem::Split;
+use poem::{Entry, Split};
 use schedule::{Schedule, Zone};
 use secret::SecretSource;
 use web::Web;
@@ -138,6 +143,10 @@ pub struct Bot {
     pub options: PostOptions,
     /// What happens to lines that mention people.
     pub mentions: Mentions,
+    /// What becomes of entries that are too long for one post.
+    pub thread: ThreadMode,
+    /// Whether pictures without a description are posted.
+    pub alt_optional: bool,
 }
 
 /// How a bot's posts are displayed, where its network supports it. A missing option is left to the network or the
@@ -166,6 +175,17 @@ impl Bot {
     /// Its schedule as the ledger records it: another text begins its slots anew. The delay is not part of it.
     pub fn schedule_text(&self) -> String {
         format!("{} {}", self.schedule.text(), self.schedule.zone())
+    }
+
+    /// Whether it posts an entry with pictures like these: without a description they say nothing to people who can't see
+    /// them. Whether the entry fits the network is another question.
+    pub fn admits(&self, entry: &Entry) -> bool {
+        self.alt_optional || !entry.lacks_alt()
+    }
+
+    /// The day of a slot in the bot's time zone.
+    pub fn day_of(&self, slot: DateTime<Utc>) -> NaiveDate {
+        self.schedule.zone().local(slot).date_naive()
     }
 
     /// What to do when no line is left to post.
@@ -304,6 +324,16 @@ words! {
         Allow = "allow",
         /// They are skipped.
         Refuse = "refuse",
+    }
+}
+
+words! {
+    /// What becomes of entries that are too long for one post.
+    ThreadMode {
+        /// They don't fit; only what the poem itself divides is a thread.
+        Marked = "marked",
+        /// They are cut into the parts of a thread at line breaks.
+        Auto = "auto",
     }
 }
 

@@ -1,16 +1,14 @@
-//! A poem: text split into lines, each identified by its text and not by its position.
+//! A poem: a source split into entries. What an entry is known by is in [`super::entry`], what stands in an entry beside
+//! its text in `markup`.
 //!
 //! The poem cache reads the files; [`super::choose`] chooses the next line.
 
-use std::collections::HashMap;
-use std::fmt;
 use std::iter;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-use unicode_normalization::UnicodeNormalization;
-
-use super::content::Content;
+pub use super::entry::{Entry, EntryId, EntryKey, normalised};
+use super::entry::{Unit, number_occurrences};
+use super::markup::{self, MarkupError, NumberedLine};
 use super::table::{self, Row, TableError};
 use super::text::{forbidden_character, is_comment, resembles_comment, shows_nothing, visible};
 
@@ -40,38 +38,6 @@ pub struct Poem {
     doubtful: Vec<usize>,
 }
 
-/// One unit of a poem that is posted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its identity.
-    pub id: EntryId,
-    /// The identity that it would have by what it says, if a table names it by an `id` of its own: what was used under
-    /// that is not posted again because it got a name.
-    pub also: Option<EntryId>,
-    /// The text to post; of a thread, all of it.
-    pub text: String,
-    /// What is posted, if that is more than the text. There is always one if the entry is known by something else than its
-    /// text.
-    pub content: Option<Box<Content>>,
-    /// The number of its first line in the file, from 1; for messages only.
-    pub number: usize,
-}
-
-/// An entry's identity: what it says, and which one of several equal entries it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct EntryId {
-    /// What it says.
-    pub key: EntryKey,
-    /// Its number among entries that say the same, from 1.
-    pub occurrence: u32,
-}
-
-/// What an entry says, in 16 bytes, so that a ledger row stays small. Of a text it is the beginning of the SHA-256 of its
-/// normalized form, so that white space and the encoding of accents don't make a new text.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(into = "String", try_from = "String")]
-pub struct EntryKey([u8; 16]);
-
 /// Why a file's contents are not a poem.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PoemError {
@@ -98,6 +64,9 @@ pub enum PoemError {
     /// A table that can't be posted as it is.
     #[error(transparent)]
     Table(#[from] TableError),
+    /// A picture that can't be posted.
+    #[error(transparent)]
+    Markup(#[from] MarkupError),
 }
 
 impl Split {
@@ -124,6 +93,7 @@ impl PoemError {
             Self::Empty | Self::Other(_) => 1,
             Self::NotUtf8 { line } | Self::Control { line, .. } => *line,
             Self::Table(error) => error.line,
+            Self::Markup(error) => error.line,
         }
     }
 }
@@ -134,9 +104,11 @@ impl Poem {
     pub fn parse(bytes: &[u8], split: Split) -> Result<Self, PoemError> {
         let text = decode(bytes, split)?;
         let units = match split {
-            Split::Line => single_lines(text),
-            Split::Stanza => groups(text, str::is_empty),
-            Split::Percent => groups(text, |line| line == PERCENT),
+            Split::Line => {
+                single_lines(text).map(|line| markup::unit(&[line], false)).collect::<Result<_, _>>()?
+            }
+            Split::Stanza => stanzas(&groups(text, str::is_empty))?,
+            Split::Percent => stanzas(&groups(text, |line| line == PERCENT))?,
             Split::Csv => rows(table::csv(text)?)?,
             Split::Tsv => rows(table::tsv(text)?)?,
             Split::JsonLines => rows(table::json_lines(text)?)?,
@@ -158,12 +130,6 @@ impl Poem {
     pub fn doubtful(&self) -> &[usize] {
         &self.doubtful
     }
-}
-
-/// A text's normalized form: NFC, white space folded.
-pub fn normalised(text: &str) -> String {
-    let nfc: String = text.nfc().collect();
-    nfc.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The line that separates the entries of a fortune file (strfile(1)).
@@ -260,166 +226,48 @@ fn doubtful(text: &str) -> Vec<usize> {
     without_comments(text).filter(|(_, line)| resembles_comment(line)).map(|(number, _)| number).collect()
 }
 
-fn single_lines(text: &str) -> Vec<(usize, String)> {
+fn single_lines(text: &str) -> impl Iterator<Item = NumberedLine<'_>> {
     let trimmed = without_comments(text).map(|(number, line)| (number, line.trim()));
-    trimmed.filter(|(_, line)| !shows_nothing(line)).map(|(n, line)| (n, line.to_owned())).collect()
+    trimmed.filter(|(_, line)| !shows_nothing(line))
+}
+
+fn stanzas(groups: &[Vec<NumberedLine<'_>>]) -> Result<Vec<Unit>, MarkupError> {
+    groups.iter().map(|group| markup::unit(group, true)).collect()
 }
 
 /// Groups of lines, between those that separate them. A group has no blank lines at its beginning and end.
-fn groups(text: &str, separates: impl Fn(&str) -> bool) -> Vec<(usize, String)> {
-    let mut groups: Vec<(usize, String)> = Vec::new();
+fn groups(text: &str, separates: impl Fn(&str) -> bool) -> Vec<Vec<NumberedLine<'_>>> {
+    let mut groups: Vec<Vec<NumberedLine<'_>>> = Vec::new();
     let mut open = false;
     for (number, line) in without_comments(text) {
         match groups.last_mut() {
             _ if separates(line) => open = false,
-            Some((_, group)) if open => {
-                group.push('\n');
-                group.push_str(line);
-            }
+            Some(group) if open => group.push((number, line)),
             _ if line.is_empty() => {}
             _ => {
-                groups.push((number, line.to_owned()));
+                groups.push(vec![(number, line)]);
                 open = true;
             }
         }
     }
-    for (_, group) in &mut groups {
-        group.truncate(group.trim_end_matches('\n').len());
+    for group in &mut groups {
+        while group.pop_if(|(_, line)| line.is_empty()).is_some() {}
     }
     // An invisible line may join the parts of a group; a group of only invisible lines is dropped.
-    groups.retain(|(_, group)| !shows_nothing(group));
+    groups.retain(|group| !group.iter().all(|(_, line)| shows_nothing(line)));
     groups
 }
 
 /// The rows of a table, each as often as it weighs.
-fn rows(rows: Vec<Row>) -> Result<Vec<(usize, String)>, PoemError> {
-    if let Some((line, code)) =
-        rows.iter().find_map(|row| Some((row.number, forbidden_character(&row.text)?)))
-    {
-        return Err(PoemError::Control { line, code });
-    }
-    let visible = rows.into_iter().filter(|row| !shows_nothing(&row.text)).collect::<Vec<_>>();
+fn rows(rows: Vec<Row>) -> Result<Vec<Unit>, PoemError> {
+    let shows = |row: &Row| row.unit.content.is_some() || !shows_nothing(&row.unit.text);
+    let visible = rows.into_iter().filter(shows).collect::<Vec<_>>();
     let count: usize = visible.iter().map(|row| row.weight).sum();
     if count > MOST_ENTRIES {
         let reason = format!("the weights of the table make {count} entries, {MOST_ENTRIES} is the most");
         return Err(TableError { line: 1, reason }.into());
     }
-    Ok(visible.into_iter().flat_map(|row| iter::repeat_n((row.number, row.text), row.weight)).collect())
-}
-
-fn number_occurrences(units: Vec<(usize, String)>) -> Vec<Entry> {
-    let mut seen: HashMap<EntryKey, u32> = HashMap::new();
-    let identify = |(number, text): (usize, String)| {
-        let id = EntryKey::of(&text);
-        let occurrence = seen.entry(id).and_modify(|n| *n += 1).or_insert(1);
-        let id = EntryId { key: id, occurrence: *occurrence };
-        Entry { id, also: None, text, content: None, number }
-    };
-    units.into_iter().map(identify).collect()
-}
-
-impl EntryKey {
-    /// A text's identity: NFC, with every run of white space folded into one space.
-    pub fn of(text: &str) -> Self {
-        let folded = normalised(text);
-        Self(first_half(&Sha256::digest(folded.as_bytes())))
-    }
-
-    /// What a text says together with pictures, known by their names. Their descriptions don't matter, so that improving
-    /// one repeats nothing.
-    pub fn with_pictures(text: &str, names: &[&str]) -> Self {
-        if names.is_empty() {
-            return Self::of(text);
-        }
-        let text = normalised(text);
-        let parts = [&[&*text], names].concat();
-        Self::digest("entry with pictures", &parts)
-    }
-
-    /// A row of a table that has a name of its own.
-    pub fn named(id: &str) -> Self {
-        Self::digest("entry with an id", &[id])
-    }
-
-    /// A digest that no text has, and none of another `domain`.
-    fn digest(domain: &str, parts: &[&str]) -> Self {
-        let mut digest = Sha256::new_with_prefix(b"flockd\0");
-        for part in iter::once(&domain).chain(parts) {
-            digest.update((part.len() as u64).to_be_bytes());
-            digest.update(part);
-        }
-        Self(first_half(&digest.finalize()))
-    }
-
-    /// The bytes, for the ledger.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// The identity from the ledger; `None` if it is not 16 bytes long.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self)
-    }
-}
-
-fn first_half(digest: &[u8]) -> [u8; 16] {
-    let mut half = [0; 16];
-    half.copy_from_slice(&digest[..16]);
-    half
-}
-
-impl EntryId {
-    /// Its first digits, which are enough for a person to tell the lines of a poem apart.
-    pub fn brief(&self) -> String {
-        self.written(4)
-    }
-
-    /// The id with the number even of a line that is the first of its text, so that it means no other copy.
-    pub fn exact(&self) -> String {
-        format!("{}.{}", hex::encode(self.key.0), self.occurrence)
-    }
-
-    /// Whether a person may mean this line by `typed`: the first digits of its text's id; of one of several equal lines
-    /// also its number, after a dot.
-    pub fn matches(&self, typed: &str) -> bool {
-        let (digits, number) = typed.split_once('.').map_or((typed, None), |(id, number)| (id, Some(number)));
-        let is_number = |number: &str| number.parse() == Ok(self.occurrence);
-        !digits.is_empty()
-            && hex::encode(self.key.0).starts_with(&digits.to_ascii_lowercase())
-            && number.is_none_or(is_number)
-    }
-
-    fn written(&self, bytes: usize) -> String {
-        let digits = hex::encode(&self.key.0[..bytes]);
-        if self.occurrence == 1 { digits } else { format!("{digits}.{}", self.occurrence) }
-    }
-}
-
-impl fmt::Display for EntryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written(16))
-    }
-}
-
-impl From<EntryKey> for String {
-    fn from(key: EntryKey) -> Self {
-        hex::encode(key.0)
-    }
-}
-
-impl TryFrom<String> for EntryKey {
-    type Error = &'static str;
-
-    fn try_from(digits: String) -> Result<Self, &'static str> {
-        let bytes = hex::decode(digits).ok();
-        bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or("an entry's key has 32 hexadecimal digits")
-    }
-}
-
-impl fmt::Debug for EntryKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&hex::encode(&self.0[..4]))
-    }
+    Ok(visible.into_iter().flat_map(|row| iter::repeat_n(row.unit, row.weight)).collect())
 }
 
 #[cfg(test)]
@@ -475,49 +323,6 @@ mod tests {
         assert_eq!(poem.doubtful(), [2, 5]);
         let nothing = Poem::parse("\u{200b}\n # comment\n".as_bytes(), Split::Line);
         assert_eq!(nothing, Err(PoemError::Empty));
-    }
-
-    /// Every version must recognize the identities in existing ledgers.
-    #[test]
-    fn identities_stay_what_they_were() {
-        let id = |text: &str| format!("{:?}", EntryKey::of(text));
-        assert_eq!(id("one"), "7692c3ad");
-        assert_eq!(id(" \u{feff}caf\u{e9}\tnoir "), id("\u{feff}cafe\u{301} noir"));
-        assert_ne!(id("\u{200b}one"), id("one"));
-    }
-
-    #[test]
-    fn a_person_names_a_line_by_its_first_digits() {
-        let poem = Poem::parse(b"one\ntwo\none\n", Split::Line).unwrap();
-        let [first, _, again] = poem.entries() else { panic!("three lines") };
-        let id = "7692c3ad3540bb803c020b3aee66cd88";
-        assert_eq!((first.id.to_string().as_str(), first.id.brief().as_str()), (id, "7692c3ad"));
-        assert_eq!((again.id.to_string(), again.id.brief().as_str()), (format!("{id}.2"), "7692c3ad.2"));
-        let meant = |typed: &str| {
-            let lines = poem.entries().iter().filter(|line| line.id.matches(typed));
-            lines.map(|line| line.number).collect::<Vec<_>>()
-        };
-        assert_eq!(meant("7692"), [1, 3]);
-        assert_eq!(
-            (meant("7692C3.2"), meant("7692.1"), meant(&format!("{id}.2"))),
-            (vec![3], vec![1], vec![3])
-        );
-        for typed in ["", ".1", "7692.3", "7692.", "7692.x", "g", &format!("{id}0")] {
-            assert!(meant(typed).is_empty(), "{typed:?}");
-        }
-    }
-
-    #[test]
-    fn equal_lines_are_told_apart_by_their_count() {
-        let poem = Poem::parse("Holy!\nso  be it\nHoly!\nso be\tit\n".as_bytes(), Split::Line).unwrap();
-        let counts: Vec<u32> = poem.entries().iter().map(|line| line.id.occurrence).collect();
-        assert_eq!(counts, [1, 1, 2, 2]);
-    }
-
-    #[test]
-    fn spelling_of_accents_makes_no_new_text() {
-        assert_eq!(EntryKey::of("caf\u{e9}  noir"), EntryKey::of("cafe\u{301} noir"));
-        assert_ne!(EntryKey::of("Cafe noir"), EntryKey::of("cafe noir"));
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub(crate) fn bot(name: &str, schedule: &str) -> Bot {
         profile: super::account::Profile::default(),
         options: super::PostOptions::default(),
         mentions: super::Mentions::Warn,
+        thread: super::ThreadMode::Marked,
+        alt_optional: false,
     }
 }
 

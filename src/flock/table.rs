@@ -1,25 +1,21 @@
-//! Tables of posts, as spreadsheets and programs write them: CSV (RFC 4180), TSV, and JSON Lines. A row is an entry. Only the
-//! texts are read so far: a row that wants a picture or a date is refused, because its text alone is not what was meant.
+//! Tables of posts, as spreadsheets and programs write them: CSV (RFC 4180), TSV, and JSON Lines. A row is an entry; what
+//! its columns mean is decided in `row`.
 
-use std::collections::HashSet;
+mod row;
+
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-/// The column with the text to post.
-const TEXT: &str = "text";
-/// The column that says how often a row comes in a round.
-const WEIGHT: &str = "weight";
-/// The most that a row may weigh.
-const HEAVIEST: u64 = 1_000;
-/// Columns that change what a row posts, or when; a digit may follow the first two.
-const NOT_YET: &[&str] = &["image", "alt", "spoiler_text", "sensitive", "language", "date", "parts"];
+use self::row::{Cell, Fields};
+use super::entry::{EntryKey, Unit};
+
 /// The characters that may separate the fields of CSV. Spreadsheets write semicolons where numbers have decimal commas.
 const SEPARATORS: [char; 3] = [',', ';', '\t'];
 
-/// A row: the number of its first line in the file, its text, and how often it comes in a round.
+/// A row: what is posted, and how often in a round.
 pub(super) struct Row {
-    pub number: usize,
-    pub text: String,
+    pub unit: Unit,
     pub weight: usize,
 }
 
@@ -31,12 +27,6 @@ pub struct TableError {
     pub line: usize,
     /// What is wrong, and what to do.
     pub reason: String,
-}
-
-/// The fields of a row by column, before they are understood.
-struct Fields<'f> {
-    number: usize,
-    named: Vec<(&'f str, &'f str)>,
 }
 
 /// Reads CSV. The separator is the one that the header has most of, unless the first line is `sep=` and the separator, as
@@ -68,27 +58,25 @@ pub(super) fn json_lines(text: &str) -> Result<Vec<Row>, TableError> {
                 format!("this is no JSON object, at column {}: write each row on one line", error.column()),
             )
         })?;
-        let named: Vec<(&str, String)> = object
-            .iter()
-            .map(|(name, value)| Ok((&**name, plain(number, name, value)?)))
-            .collect::<Result<_, TableError>>()?;
-        let named = named.iter().map(|(name, value)| (*name, &**value)).collect();
-        row(&Fields { number, named })
+        Fields::of_object(number, &object)?.row()
     });
-    rows.filter_map(Result::transpose).collect()
+    distinct(rows.filter_map(Result::transpose))
 }
 
-/// A value of a JSON row as a table has it.
-fn plain(number: usize, name: &str, value: &Value) -> Result<String, TableError> {
-    match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Null => Ok(String::new()),
-        Value::Array(values) if values.is_empty() => Ok(String::new()),
-        _ if name.eq_ignore_ascii_case(TEXT) => {
-            Err(bad(number, "`text` must be a text in quotes".to_owned()))
+/// The rows, each with another id.
+fn distinct(rows: impl Iterator<Item = Result<Row, TableError>>) -> Result<Vec<Row>, TableError> {
+    let mut named: HashMap<EntryKey, usize> = HashMap::new();
+    let mut distinct = Vec::new();
+    for row in rows {
+        let row = row?;
+        let Unit { key, also, number, .. } = row.unit;
+        if let Some(first) = also.and_then(|_| named.insert(key, number)) {
+            let reason = format!("this row has the `id` of line {first}: give it another one");
+            return Err(bad(number, reason));
         }
-        value => Ok(value.to_string()),
+        distinct.push(row);
     }
+    Ok(distinct)
 }
 
 fn delimited(text: &str, separator: char, lines_before: usize) -> Result<Vec<Row>, TableError> {
@@ -125,9 +113,10 @@ fn delimited(text: &str, separator: char, lines_before: usize) -> Result<Vec<Row
             );
             return Err(bad(number, reason));
         }
-        row(&Fields { number, named: header.iter().map(String::as_str).zip(record.iter()).collect() })
+        let named = header.iter().map(String::as_str).zip(record.iter().map(Cell::Text)).collect();
+        Fields { number, named }.row()
     });
-    rows.filter_map(Result::transpose).collect()
+    distinct(rows.filter_map(Result::transpose))
 }
 
 /// Tells on which line of a text a record begins. The reader's own count lags behind where lines end in CR LF.
@@ -151,59 +140,21 @@ impl LineCounter<'_> {
 
 /// The names of the columns.
 fn columns(number: usize, header: &csv::StringRecord) -> Result<Vec<String>, TableError> {
-    let names: Vec<String> = header.iter().map(|name| name.trim().to_lowercase()).collect();
-    let mut seen = HashSet::new();
-    if let Some(twice) = names.iter().find(|name| !name.is_empty() && !seen.insert(*name)) {
+    let names: Vec<String> = header.iter().map(row::column).collect();
+    if let Some(twice) = row::twice(names.iter().map(String::as_str)) {
         return Err(bad(number, format!("the table has two columns `{twice}`: rename one")));
     }
-    if !names.iter().any(|name| name == TEXT) {
+    if !names.iter().any(|name| [row::TEXT, row::IMAGE].contains(&name.as_str())) {
         let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
         let listed = listed.join(", ");
         return Err(bad(
             number,
-            format!("the table has no column `text`, only {listed}: the first line names the columns"),
+            format!(
+                "the table has no column `text` or `image`, only {listed}: the first line names the columns"
+            ),
         ));
     }
     Ok(names)
-}
-
-/// A row as it is posted; `None` if it is empty.
-fn row(fields: &Fields<'_>) -> Result<Option<Row>, TableError> {
-    let Fields { number, named } = fields;
-    let field = |wanted: &str| {
-        named.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map_or("", |(_, value)| value.trim())
-    };
-    let is_not_yet = |name: &str| {
-        let name = name.to_ascii_lowercase();
-        NOT_YET.contains(&name.trim_end_matches(|c: char| c.is_ascii_digit()))
-    };
-    let wants_more =
-        |(name, value): &&(&str, &str)| is_not_yet(name) && !matches!(value.trim(), "" | "false");
-    if let Some((name, _)) = named.iter().find(wants_more) {
-        let reason = format!("column `{name}` can't be posted yet: leave it empty");
-        return Err(bad(*number, reason));
-    }
-    if named.iter().all(|(_, value)| value.trim().is_empty()) {
-        return Ok(None);
-    }
-    let text = field(TEXT).lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
-    if text.is_empty() {
-        return Err(bad(*number, "this row has no text: write one, or delete the row".to_owned()));
-    }
-    let weight = weight(field(WEIGHT))
-        .ok_or_else(|| bad(*number, format!("`weight` must be a whole number from 1 to {HEAVIEST}")))?;
-    Ok(Some(Row { number: *number, text, weight }))
-}
-
-fn weight(text: &str) -> Option<usize> {
-    match text {
-        "" => Some(1),
-        text => text
-            .parse()
-            .ok()
-            .filter(|weight| (1..=HEAVIEST).contains(weight))
-            .and_then(|it| it.try_into().ok()),
-    }
 }
 
 /// Where in a field the quotes of a table are read.

@@ -70,6 +70,18 @@ pub fn resembles_comment(line: &str) -> bool {
     !next.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == KEYCAP)
 }
 
+/// Whether a text looks like a language tag: a language of two or three letters, and optional subtags (RFC 5646, section
+/// 2.1).
+pub fn is_language_tag(text: &str) -> bool {
+    let mut parts = text.split('-');
+    let language = parts.next().unwrap_or_default();
+    let is_language =
+        (2..=3).contains(&language.len()) && language.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let is_part =
+        |part: &str| (1..=8).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_language && parts.all(is_part)
+}
+
 /// A text by other people, on one line and without control over the terminal: control characters, and characters that
 /// change the writing direction, are displayed as their numbers.
 pub fn visible(text: &str) -> Cow<'_, str> {

@@ -2,14 +2,16 @@
 //! will, and chooses as it does, so this is what is posted unless an edit, a person, a missed or given-up slot, or the
 //! network's refusal intervenes.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
 
 use crate::flock::account::Account;
-use crate::flock::choose::{Choice, Chooser, History};
+use crate::flock::choose::{self, Choice, Chooser, Chosen, History, NO_ROUND};
+use crate::flock::content::Content;
 use crate::flock::due::{self, Due, HOUR};
-use crate::flock::poem::{Entry, EntryId, Poem};
+use crate::flock::poem::{Entry, EntryId, EntryKey, Poem};
 use crate::flock::post::{Post, State};
 use crate::flock::{Bot, BotName};
 use crate::net;
@@ -30,8 +32,10 @@ pub struct ComingPost {
     pub due_at: DateTime<Utc>,
     /// The round and the line that it uses; `None` for a text given by hand.
     pub entry: Option<(u32, EntryId)>,
-    /// The text.
+    /// The text; of a thread, all of it.
     pub text: String,
+    /// What is posted, if that is more than the text: pictures, and the parts of a thread.
+    pub content: Option<Content>,
 }
 
 /// The posts to come.
@@ -39,7 +43,7 @@ pub struct ComingPost {
 pub struct Preview {
     /// In order of time.
     pub posts: Vec<ComingPost>,
-    /// Whether they end because no line is left.
+    /// Whether they end because no line is left, or go on only with entries that have a date.
     pub exhausted: bool,
 }
 
@@ -89,12 +93,21 @@ pub async fn preview(
         if walk.is_flood(bot, due_at) {
             continue;
         }
-        let Some((round, line)) = walk.choose(store, bot).await? else {
-            exhausted = true;
-            break;
-        };
-        let text = line.text.clone();
-        walk.add(ComingPost { slot: Some(slot), due_at, entry: Some((round, line.id)), text }, false);
+        match walk.choose(store, bot, slot).await? {
+            Choice::Entry(Chosen { entry, turn }) => {
+                let content = net::fit(bot, walk.account.as_ref(), entry).ok().flatten();
+                let (text, content) = (entry.text.clone(), content.map(Cow::into_owned));
+                walk.add(ComingPost { slot: Some(slot), due_at, entry: Some(turn), text, content }, false);
+            }
+            Choice::NotToday => {}
+            Choice::RoundOver | Choice::Exhausted => {
+                exhausted = true;
+                // Entries with a date come all the same.
+                if !choose::has_dates_to_come(poem, bot.day_of(slot)) {
+                    break;
+                }
+            }
+        }
     }
     Ok(Preview { posts: walk.posts, exhausted })
 }
@@ -127,7 +140,9 @@ impl<'p> Walk<'p> {
         let mut history = store.history(owner, record).await?;
         let open = record.open.as_ref();
         let given_up = open.filter(|post| is_given_up(bot, post, now)).and_then(|post| post.entry);
-        history.used.retain(|line| given_up.is_none_or(|(_, given_up)| given_up != *line));
+        for used in [&mut history.used, &mut history.used_dated] {
+            used.retain(|line| given_up.is_none_or(|(_, given_up)| given_up != *line));
+        }
         let mut walk = Self {
             owner: owner.clone(),
             account: record.account.clone(),
@@ -138,13 +153,12 @@ impl<'p> Walk<'p> {
             sent: store.sent_last_hour(owner, now).await?.into(),
             posts: Vec::new(),
         };
-        match open.filter(|post| !is_given_up(bot, post, now)) {
-            Some(post) if post.state == State::Planned => {
+        if let Some(post) = open.filter(|post| !is_given_up(bot, post, now)) {
+            // One that has been sent is taken for posted.
+            walk.chooser.follow(said_in(post));
+            if post.state == State::Planned {
                 walk.add(of_planned(post, now), post.sent_at.is_some());
             }
-            // It has been sent, and is taken for posted.
-            Some(post) => walk.chooser.follow(post.text.as_deref().unwrap_or_default()),
-            None => {}
         }
         Ok(walk)
     }
@@ -158,6 +172,7 @@ impl<'p> Walk<'p> {
         let mut history = History::new(store.seed(&bot.name).await?);
         // Its account may have posted under another name.
         history.used = store.used(&bot.name, history.round).await?;
+        history.used_dated = store.used(&bot.name, NO_ROUND).await?;
         let (owner, chooser) = (bot.name.clone(), Chooser::new(poem, bot, history));
         let account = store.account(&bot.name).await?;
         let (skipped, sent, posts) = (Vec::new(), VecDeque::new(), Vec::new());
@@ -189,25 +204,26 @@ impl<'p> Walk<'p> {
         self.sent.len() >= usize::try_from(bot.max_per_hour).unwrap_or(usize::MAX)
     }
 
-    /// The line that comes next, and its round; `None` if no line is left.
-    async fn choose(&mut self, store: &dyn Store, bot: &Bot) -> Result<Option<(u32, &'p Entry)>, StoreError> {
-        for _ in 0..2 {
-            let fits = |line: &Entry| net::validate(bot, self.account.as_ref(), &line.text).is_ok();
-            let round = self.chooser.history().round;
-            match self.chooser.take(fits) {
-                Choice::Entry(line) => return Ok(Some((round, line))),
-                Choice::RoundOver => {
-                    self.chooser.begin_round(store.round(&self.owner, round + 1).await?);
-                }
-                Choice::Exhausted => break,
-            }
+    /// What comes next in a slot.
+    async fn choose(
+        &mut self,
+        store: &dyn Store,
+        bot: &Bot,
+        slot: DateTime<Utc>,
+    ) -> Result<Choice<'p>, StoreError> {
+        let account = self.account.as_ref();
+        let fits = |line: &Entry| net::fit(bot, account, line).is_ok();
+        let choice = self.chooser.take(Some(bot.day_of(slot)), fits);
+        if choice != Choice::RoundOver {
+            return Ok(choice);
         }
-        Ok(None)
+        let round = self.chooser.history().round + 1;
+        self.chooser.begin_round(store.round(&self.owner, round).await?);
+        Ok(self.chooser.take(Some(bot.day_of(slot)), fits))
     }
 
     /// Adds a post. One that was tried before counts for the hour of its first try.
     fn add(&mut self, coming: ComingPost, tried_before: bool) {
-        self.chooser.follow(&coming.text);
         self.now = self.now.max(coming.due_at);
         self.sent.extend((!tried_before).then_some(coming.due_at));
         self.posts.push(coming);
@@ -236,6 +252,12 @@ fn is_given_up(bot: &Bot, post: &Post, now: DateTime<Utc>) -> bool {
 /// A post that waits to be tried again.
 fn of_planned(post: &Post, now: DateTime<Utc>) -> ComingPost {
     let due_at = post.retry_at.unwrap_or(post.due_at).max(now);
-    let text = post.text.clone().unwrap_or_default();
-    ComingPost { slot: post.slot, due_at, entry: post.entry, text }
+    let (text, content) = (post.text.clone().unwrap_or_default(), post.content.clone());
+    ComingPost { slot: post.slot, due_at, entry: post.entry, text, content }
+}
+
+/// What a post says, as equal neighbours are told.
+fn said_in(post: &Post) -> impl Iterator<Item = EntryKey> {
+    let entry = post.entry.map(|(_, entry)| entry);
+    choose::said(entry, post.text.as_deref().unwrap_or_default(), post.content.as_ref())
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::{Health, Lines, health_with, lines};
 use crate::flock::account::TextLimits;
@@ -32,6 +32,8 @@ struct Sign {
     /// The newest posts. A line that is freed while another is used leaves the number unchanged.
     posts: [Option<(PostId, State)>; 2],
     limits: Option<TextLimits>,
+    /// On another day, another number of entries with a date is still to come.
+    day: NaiveDate,
 }
 
 impl fmt::Debug for LineCounts {
@@ -54,7 +56,7 @@ impl LineCounts {
         now: DateTime<Utc>,
     ) -> Result<Health, StoreError> {
         let record = store.bot_record(&bot.name, now).await?;
-        let lines = self.lines(store, bot, record.as_ref()).await?;
+        let lines = self.lines(store, bot, record.as_ref(), now).await?;
         health_with(Some(store), bot, record, lines, now).await
     }
 
@@ -68,11 +70,12 @@ impl LineCounts {
         store: &dyn Store,
         bot: &Bot,
         record: Option<&BotRecord>,
+        now: DateTime<Utc>,
     ) -> Result<Result<Lines, SourceError>, StoreError> {
         let reading = self.poem_cache.glance(&bot.poem, bot.split).await;
         let sign = match record {
             Some(record) if reading.problem.is_none() && reading.unsettled.is_none() => {
-                Some(sign(store, bot, record, reading.version).await?)
+                Some(sign(store, bot, record, reading.version, now).await?)
             }
             _ => None,
         };
@@ -82,7 +85,7 @@ impl LineCounts {
         {
             return Ok(Ok(*lines));
         }
-        let counted = lines(Some(store), bot, record, reading).await?;
+        let counted = lines(Some(store), bot, record, reading, now).await?;
         if let (Some(sign), Ok(lines)) = (sign, &counted) {
             self.counted().insert(bot.name.clone(), (sign, *lines));
         }
@@ -99,9 +102,15 @@ impl LineCounts {
     }
 }
 
-async fn sign(store: &dyn Store, bot: &Bot, record: &BotRecord, version: u64) -> Result<Sign, StoreError> {
+async fn sign(
+    store: &dyn Store,
+    bot: &Bot,
+    record: &BotRecord,
+    version: u64,
+    now: DateTime<Utc>,
+) -> Result<Sign, StoreError> {
     let posts = [&record.last, &record.open].map(|post| post.as_ref().map(|post| (post.id, post.state)));
     let limits = record.account.as_ref().and_then(|account| account.limits);
     let used = store.count_used(&bot.name, record.round).await?;
-    Ok(Sign { bot: bot.clone(), version, round: record.round, used, posts, limits })
+    Ok(Sign { bot: bot.clone(), version, round: record.round, used, posts, limits, day: bot.day_of(now) })
 }

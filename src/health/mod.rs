@@ -162,7 +162,7 @@ pub(crate) async fn health_by(
         None => None,
     };
     let reading = poem_cache.glance(&bot.poem, bot.split).await;
-    let lines = lines(ledger, bot, record.as_ref(), reading).await?;
+    let lines = lines(ledger, bot, record.as_ref(), reading, now).await?;
     health_with(ledger, bot, record, lines, now).await
 }
 
@@ -224,6 +224,7 @@ async fn lines(
     bot: &Bot,
     record: Option<&BotRecord>,
     reading: Reading,
+    now: DateTime<Utc>,
 ) -> Result<Result<Lines, SourceError>, StoreError> {
     let poem = match (reading.problem, reading.poem) {
         (None, Some(poem)) => poem,
@@ -239,9 +240,16 @@ async fn lines(
         (Some(ledger), None) => ledger.account(&bot.name).await?,
         (None, None) => None,
     };
-    let fits = |line: &&Entry| net::validate(bot, account.as_ref(), &line.text).is_ok();
-    let total = poem.entries().iter().filter(fits).count();
-    let left = choose::unused(&poem, &used).filter(fits).count();
+    let fits = |line: &&Entry| net::fit(bot, account.as_ref(), line).is_ok();
+    // Entries with a date count only where there are no others: they are in no round.
+    let today = bot.day_of(now);
+    let waits = choose::waits_for_dates(&poem, today);
+    let counts = |line: &&Entry| match line.date {
+        Some(date) => waits && date.is_to_come(today),
+        None => true,
+    };
+    let total = poem.entries().iter().filter(counts).filter(fits).count();
+    let left = if waits { total } else { choose::unused(&poem, &used).filter(fits).count() };
     if left == 0 && reading.unsettled.is_some() {
         // Its end may still be ahead.
         return Ok(Err(SourceError::BeingWritten));

@@ -32,7 +32,7 @@ pub use self::credential::{CredentialRow, MAX_LEASE, Sealed};
 use self::sessions::Sessions;
 use self::transfer::{Arrivals, BadLine, Imported, Record};
 use crate::flock::account::Account;
-use crate::flock::choose::{History, Seed};
+use crate::flock::choose::{History, NO_ROUND, Seed};
 use crate::flock::content::FileDigest;
 use crate::flock::media::{MediaKind, Upload};
 use crate::flock::poem::{EntryId, EntryKey};
@@ -82,7 +82,9 @@ pub trait Store: Sessions + Send + Sync {
             1 => HashSet::new(),
             round => self.used_before(bot, round).await?,
         };
-        Ok(History { seed: record.seed, round: record.round, used, used_before, avoid: record.avoid.clone() })
+        let used_dated = self.used(bot, NO_ROUND).await?;
+        let BotRecord { seed, round, avoid, .. } = record;
+        Ok(History { seed: *seed, round: *round, used, used_before, used_dated, avoid: avoid.clone() })
     }
 
     /// What [`Chooser::begin_round`](crate::flock::choose::Chooser::begin_round) has to know of a round.

@@ -6,7 +6,7 @@ use crate::flock::account::Profile;
 use crate::flock::poem::Split;
 use crate::flock::schedule::Zone;
 use crate::flock::secret::SecretSource;
-use crate::flock::{AtEnd, NetworkKind, OnMiss, OnUnknown, Order};
+use crate::flock::{AtEnd, NetworkKind, OnMiss, OnUnknown, Order, ThreadMode};
 
 #[test]
 fn what_is_not_said_has_the_documented_default() {
@@ -88,9 +88,10 @@ fn every_habit_can_be_a_default() {
         &(feed("")
             + "[defaults]\norder = \"sequence\"\nat_end = \"again\"\non_miss = \"skip\"\njitter = \"1s\"\n\
                max_late = \"2s\"\nmax_per_hour = 3\nsplit = \"stanza\"\ntimezone = \"Asia/Tokyo\"\n\
-               on_unknown = \"ask\""),
+               on_unknown = \"ask\"\nthread = \"auto\"\nalt_optional = true"),
     );
     assert_eq!((bot.order, bot.at_end, bot.on_miss), (Order::Sequence, AtEnd::Again, OnMiss::Skip));
+    assert_eq!((bot.thread, bot.alt_optional), (ThreadMode::Auto, true));
     assert_eq!(bot.on_unknown, OnUnknown::Ask);
     assert_eq!((bot.jitter, bot.max_late), (Duration::from_secs(1), Duration::from_secs(2)));
     assert_eq!(

@@ -10,7 +10,7 @@ use sqlx::{Connection, Row, SqliteConnection};
 use super::error::WriteError;
 use super::{credential, row, sql};
 use crate::flock::BotName;
-use crate::flock::choose::Seed;
+use crate::flock::choose::{self, Seed};
 use crate::flock::poem::{EntryId, EntryKey};
 use crate::flock::post::{Move, Post, PostId};
 use crate::store::health_state::{CLOCK_TOLERANCE, ails, mended_by_sign_in};
@@ -251,7 +251,10 @@ pub(super) async fn record(
     let last_posted = optional(sql::last_posted(&mut db, name).await?)?;
     let duplicates = sql::duplicates_since(&mut db, name, last_posted.as_ref().map(|post| post.id)).await?;
     let mut avoid = duplicates.iter().map(|id| row::entry_key(id)).collect::<Result<HashSet<_>, _>>()?;
-    avoid.extend(last_posted.iter().filter_map(said));
+    if let Some(post) = &last_posted {
+        let (entry, text) = (post.entry.map(|(_, entry)| entry), post.text.as_deref().unwrap_or_default());
+        avoid.extend(choose::said(entry, text, post.content.as_ref()));
+    }
     if last_posted.is_none() {
         avoid.extend(sql::identity::last_elsewhere(&mut db, name).await?.map(|text| EntryKey::of(&text)));
     }
@@ -272,7 +275,7 @@ pub(super) async fn record(
         account: credential::account(&mut db, name).await?,
         signed_in_at,
         ailing_since,
-        round: sql::round(&mut db, name).await?.unwrap_or(1),
+        round: sql::round(&mut db, name).await?.unwrap_or(1).max(1),
         open,
         last,
         last_posted,
@@ -282,12 +285,6 @@ pub(super) async fn record(
         paused: row::pause(&bot)?,
         reconciliation: row::reconciliation(&bot)?,
     }))
-}
-
-/// What a post said, by its entry; a text by hand has none.
-fn said(post: &Post) -> Option<EntryKey> {
-    let entry = post.entry.map(|(_, entry)| entry.key);
-    entry.or_else(|| post.text.as_deref().map(EntryKey::of))
 }
 
 /// When the first post of the current run of failures was planned: of the newest posts, those that failed in a row for

@@ -220,7 +220,7 @@ fn difference(theirs: &str, mine: &str) -> Markup {
 fn lines(page: &PoemPage<'_>, poem: &Poem) -> Markup {
     let (all, pages) = (poem.entries().len(), poem.entries().len().div_ceil(LINES_PER_PAGE));
     let shown = poem.entries().iter().skip((page.number - 1) * LINES_PER_PAGE).take(LINES_PER_PAGE);
-    let used = poem.entries().iter().filter(|line| page.used.contains(&line.id)).count();
+    let used = poem.entries().iter().filter(|line| line.is_used(&page.used)).count();
     html! {
         section.poem aria-labelledby="lines" {
             h2 #lines { (counted(all, "line")) ", " (grouped(used)) " used in this round" }
@@ -237,8 +237,8 @@ fn lines(page: &PoemPage<'_>, poem: &Poem) -> Markup {
 }
 
 fn poem_line(page: &PoemPage<'_>, line: &Entry) -> Markup {
-    let is_used = page.used.contains(&line.id);
-    let problem = net::validate(page.bot, page.account.as_ref(), &line.text).err();
+    let is_used = line.is_used(&page.used);
+    let problem = net::fit(page.bot, page.account.as_ref(), line).err();
     html! {
         li.used[is_used] value=(line.number) {
             (verse(&line.text))

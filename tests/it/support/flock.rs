@@ -10,6 +10,7 @@ use flockd::flock::schedule::{Schedule, Zone};
 use flockd::flock::web::Web;
 use flockd::flock::{
     Alerts, AtEnd, Bot, Flock, KeySource, Mentions, NetworkKind, OnMiss, OnUnknown, Order, PostOptions,
+    ThreadMode,
 };
 
 /// A bot on X that posts every minute, in the order of its poem.
@@ -34,6 +35,8 @@ pub(crate) fn bot(name: &str) -> Bot {
         profile: Profile::default(),
         options: PostOptions::default(),
         mentions: Mentions::Warn,
+        thread: ThreadMode::Marked,
+        alt_optional: false,
     }
 }
 

@@ -17,12 +17,12 @@ const OTHER_NAMES: &str = "with recursive name (bot) as ( \
     ) select bot from name where bot is not null and bot <> ?1";
 
 /// Selects the lines that an account has used under another name, ?2, and that count for bot ?1 in round ?3:
-/// those of that name's newest round. Lines used before the bot's own round began count only in the round in
+/// those of that name's newest round; for round 0, which is that of entries with a date, those of the same. Lines used before the bot's own round began count only in the round in
 /// which the bot got the account.
 const USED_ELSEWHERE: &str = "from post where account = (select key from account where bot = ?1) and bot = ?2 \
     and line is not null and state <> 'released' \
-    and round = (select max(round) from post where account = (select key from account where bot = ?1) and bot = ?2 \
-        and line is not null and state <> 'released') \
+    and round = iif(?3 = 0, 0, (select max(round) from post where account = (select key from account where bot = ?1) \
+        and bot = ?2 and line is not null and state <> 'released')) \
     and (?3 <= (select came_in_round from account where bot = ?1) \
         or number > (select min(number) from post where bot = ?1 and round = ?3 and line is not null \
             and state <> 'released'))";
@@ -34,7 +34,7 @@ pub(in super::super) async fn remember(db: &mut SqliteConnection, bot: &BotName,
         learnt_with, automated, max_characters, per_url, came, came_in_round) \
         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
             (select coalesce(max(came), 0) + 1 from account), \
-            (select coalesce(max(round), 1) from post where bot = ?1 and line is not null and state <> 'released')) \
+            (select max(coalesce(max(round), 1), 1) from post where bot = ?1 and line is not null and state <> 'released')) \
         on conflict (bot) do update set network = excluded.network, id = excluded.id, server = excluded.server, \
         key = excluded.key, handle = excluded.handle, name = excluded.name, picture_url = excluded.picture_url, \
         access = excluded.access, learnt_with = excluded.learnt_with, automated = excluded.automated, \
