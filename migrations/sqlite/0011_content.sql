@@ -37,6 +37,9 @@ create table upload (
 create index upload_remote on upload (remote_id);
 create index upload_spent on upload (app, uploaded_at, cost) where app is not null and cost > 0;
 
+-- What a server that chooses its limits itself says of pictures, as JSON.
+alter table account add column pictures text;
+
 -- Pictures that the daemon serves, so that readers see what was posted, whatever becomes of the poem's folder; and those that
 -- a person gave for a post by hand.
 create table medium (

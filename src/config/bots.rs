@@ -15,7 +15,7 @@ use super::suggest::short;
 use super::{account, post_options};
 use crate::flock::account::TokenSources;
 use crate::flock::poem::Split;
-use crate::flock::{AtEnd, Bot, BotName, Mentions, NetworkKind, OnMiss, OnUnknown, Order, ThreadMode};
+use crate::flock::{AtEnd, Bot, BotName, Mentions, NetworkKind, OnMiss, OnUnknown, Order, ThreadMode, Warnings};
 
 /// The context in which bots are read.
 pub(super) struct Shared<'t> {
@@ -95,6 +95,7 @@ pub(super) fn bot<'t>(section: &mut Section<'t, '_>, name: &'t str, shared: &mut
         mentions: habits.mentions.unwrap_or(Mentions::Warn),
         thread: habits.thread.unwrap_or(ThreadMode::Marked),
         alt_optional: habits.alt_optional.unwrap_or_default(),
+        warnings: habits.warnings.unwrap_or(Warnings::Keep),
     })
 }
 

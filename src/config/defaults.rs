@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::section::{Found, Section};
 use crate::flock::poem::Split;
 use crate::flock::schedule::Zone;
-use crate::flock::{AtEnd, Mentions, OnMiss, OnUnknown, Order, ThreadMode};
+use crate::flock::{AtEnd, Mentions, OnMiss, OnUnknown, Order, ThreadMode, Warnings};
 
 /// Default of `max_late`: a restart in the middle of the night still posts, yesterday's line is skipped.
 pub(super) const DEFAULT_MAX_LATE: Duration = Duration::from_secs(60 * 60);
@@ -34,6 +34,7 @@ pub(super) struct Defaults {
     pub(super) mentions: Option<Mentions>,
     pub(super) thread: Option<ThreadMode>,
     pub(super) alt_optional: Option<bool>,
+    pub(super) warnings: Option<Warnings>,
 }
 
 impl Defaults {
@@ -54,6 +55,7 @@ impl Defaults {
             mentions: section.word("mentions", Mentions::ALL, Mentions::as_str).map(|found| found.value),
             thread: section.word("thread", ThreadMode::ALL, ThreadMode::as_str).map(|found| found.value),
             alt_optional: section.boolean("alt_optional").map(|found| found.value),
+            warnings: section.word("warnings", Warnings::ALL, Warnings::as_str).map(|found| found.value),
         }
     }
 
@@ -72,6 +74,7 @@ impl Defaults {
             mentions: self.mentions.or(others.mentions),
             thread: self.thread.or(others.thread),
             alt_optional: self.alt_optional.or(others.alt_optional),
+            warnings: self.warnings.or(others.warnings),
         }
     }
 }

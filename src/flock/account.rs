@@ -5,9 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::NetworkKind;
 use super::budget::Budget;
+use super::media::MediaKind;
 use super::secret::{Secret, SecretSource};
 
 /// A registration under which bots sign in to a network.
@@ -93,6 +95,8 @@ pub struct Registration {
     pub client: Client,
     /// The redirect addresses that the server accepts after a sign-in.
     pub redirects: Vec<String>,
+    /// The scopes that a sign-in may ask for; empty if flockd registered before it stored them.
+    pub scopes: Vec<String>,
 }
 
 /// The sources of an access token in `flock.toml`.
@@ -178,6 +182,8 @@ pub struct Account {
     pub automated: Option<bool>,
     /// The limits of a text, where the server chooses them.
     pub limits: Option<TextLimits>,
+    /// The limits of pictures, where the server chooses them.
+    pub pictures: Option<ServerPictures>,
     /// A fingerprint of the tokens with which this was learned, so that other tokens lead to a new request.
     pub credential_fingerprint: String,
 }
@@ -214,6 +220,22 @@ pub struct TextLimits {
     pub characters: u32,
     /// The number of characters that each link counts as.
     pub per_url: u32,
+}
+
+/// What a server that chooses its limits itself says of pictures; `None` where it does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ServerPictures {
+    /// The maximum number of pictures of a post.
+    pub per_post: Option<u32>,
+    /// The maximum size of a file, in bytes.
+    pub max_bytes: Option<u64>,
+    /// The maximum number of pixels.
+    pub max_pixels: Option<u64>,
+    /// The maximum length of a description.
+    pub alt_max: Option<u32>,
+    /// The types that it takes, of those that flockd knows.
+    pub kinds: Option<Vec<MediaKind>>,
 }
 
 /// An account's profile; a field that is `None` stays as it is.

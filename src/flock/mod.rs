@@ -147,6 +147,8 @@ pub struct Bot {
     pub thread: ThreadMode,
     /// Whether pictures without a description are posted.
     pub alt_optional: bool,
+    /// What happens to warnings where the network has no place for them.
+    pub warnings: Warnings,
 }
 
 /// How a bot's posts are displayed, where its network supports it. A missing option is left to the network or the
@@ -334,6 +336,16 @@ words! {
         Marked = "marked",
         /// They are cut into the parts of a thread at line breaks.
         Auto = "auto",
+    }
+}
+
+words! {
+    /// What happens to an entry with a warning (`sensitive`, `spoiler_text`) on a network that has no place for it.
+    Warnings {
+        /// The entry is skipped.
+        Keep = "keep",
+        /// The entry is posted without the warning.
+        Ignore = "ignore",
     }
 }
 

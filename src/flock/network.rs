@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
+use unicode_segmentation::UnicodeSegmentation as _;
+
 use super::NetworkKind;
+use super::media::MediaKind;
 
 /// The properties that distinguish networks.
 #[derive(Debug)]
@@ -42,6 +45,10 @@ pub struct NetworkProfile {
     pub limits: Option<PostLimits>,
     /// Its prices.
     pub prices: Prices,
+    /// Which pictures it takes.
+    pub media: MediaRules,
+    /// How it shows an entry of several parts.
+    pub threads: ThreadRules,
     /// Default of `max_per_hour`: flooding another network is worse than flooding our own feed.
     pub max_per_hour: u32,
     /// Default delays before each probe for a post whose outcome is unknown.
@@ -123,10 +130,86 @@ pub struct Prices {
     pub read: u32,
     /// The maximum number of an account's posts that can be read.
     pub readable: u32,
+    /// A picture.
+    pub upload: u32,
+    /// The description of a picture.
+    pub alt_text: u32,
+}
+
+/// Which pictures a network takes, and how it shows them. Where servers choose these limits themselves, these are the usual
+/// ones, and the account knows its server's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MediaRules {
+    /// The maximum number of pictures of a post.
+    pub per_post: usize,
+    /// The maximum size of a file, in bytes.
+    pub max_bytes: u64,
+    /// The same for a GIF, which is posted as it is.
+    pub max_gif_bytes: u64,
+    /// The maximum number of pixels.
+    pub max_pixels: u64,
+    /// The maximum width and height.
+    pub max_side: u32,
+    /// The types that it takes.
+    pub kinds: &'static [MediaKind],
+    /// Whether a GIF must be the only picture of its post.
+    pub gif_alone: bool,
+    /// The maximum length of a description, in the unit in which the network counts it.
+    pub alt_max: usize,
+    /// That unit.
+    pub alt_unit: AltUnit,
+    /// An upload that is older than this is renewed before it is used: the network drops unused uploads soon after.
+    pub max_age: Duration,
+    /// The scope that uploading needs beyond posting, where tokens have scopes.
+    pub scope: Option<&'static str>,
+    /// Whether it can hide pictures until a reader asks for them.
+    pub hides_pictures: bool,
+    /// Whether it can display another text until a reader opens the post.
+    pub has_spoiler_text: bool,
+}
+
+/// How a network counts the length of a description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AltUnit {
+    /// In Unicode code points.
+    CodePoints,
+    /// In what people see as characters.
+    Graphemes,
+}
+
+impl AltUnit {
+    /// The length of a description.
+    pub fn length(self, alt: &str) -> usize {
+        match self {
+            Self::CodePoints => alt.chars().count(),
+            Self::Graphemes => alt.graphemes(true).count(),
+        }
+    }
+}
+
+/// How a network shows an entry of several parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThreadRules {
+    /// As one post with the whole text and all pictures.
+    Whole,
+    /// As posts that answer each other.
+    Replies {
+        /// The pause before each part after the first: the network may not show the one before at once.
+        pause: Duration,
+        /// Whether parts after the first stay out of public timelines.
+        unlisted: bool,
+    },
+}
+
+impl ThreadRules {
+    /// Whether each part is a post of its own.
+    pub const fn has_replies(self) -> bool {
+        matches!(self, Self::Replies { .. })
+    }
 }
 
 impl Prices {
-    const FREE: Self = Self { post: 0, post_with_link: 0, read: 0, readable: 0 };
+    const FREE: Self = Self { post: 0, post_with_link: 0, read: 0, readable: 0, upload: 0, alt_text: 0 };
 
     /// The cost of reading this many posts.
     pub fn of_reading(&self, posts: usize) -> u32 {
@@ -153,7 +236,8 @@ const LOOKS_AT_RECORDS: &[Duration] = &[Duration::from_secs(5), Duration::from_s
 /// X. Its limits are those of `POST /2/tweets` (docs.x.com, "Rate limits"; where X's pages differ, the lower number),
 /// its prices pay-per-use since 2026-02-06, as of 2026-04-20 (docs.x.com, "Pricing"). X charges less for reading if the
 /// account owns the app, which can't be known here. It shows the newest 3,200 posts of an account (docs.x.com,
-/// "Timelines").
+/// "Timelines"). Its limits on pictures are those of docs.x.com, "Media" (the sides: of its upload page), and it drops an
+/// unused upload after a day.
 static X: NetworkProfile = NetworkProfile {
     name: "X",
     sign_in: &[SignInKind::OAuth1, SignInKind::OAuth2],
@@ -174,12 +258,29 @@ static X: NetworkProfile = NetworkProfile {
         of_bot: 100,
         window: Duration::from_secs(15 * 60),
     }),
-    prices: Prices { post: 15, post_with_link: 200, read: 5, readable: 3_200 },
+    prices: Prices { post: 15, post_with_link: 200, read: 5, readable: 3_200, upload: 0, alt_text: 5 },
+    media: MediaRules {
+        per_post: 4,
+        max_bytes: 5_000_000,
+        max_gif_bytes: 15_000_000,
+        max_pixels: 8_192 * 8_192,
+        max_side: 8_192,
+        kinds: MediaKind::ALL,
+        gif_alone: true,
+        alt_max: 1_000,
+        alt_unit: AltUnit::CodePoints,
+        max_age: Duration::from_secs(20 * 60 * 60),
+        scope: Some("media.write"),
+        hides_pictures: false,
+        has_spoiler_text: false,
+    },
+    threads: ThreadRules::Replies { pause: Duration::from_secs(5), unlisted: false },
     max_per_hour: 60,
     probe_delays: LOOKS,
 };
 
-/// Mastodon and compatible servers, with the default limits of a server (docs.joinmastodon.org, "Rate limits").
+/// Mastodon and compatible servers, with the default limits of a server (docs.joinmastodon.org, "Rate limits" and
+/// "Instance"). Unused uploads live for about a day.
 static MASTODON: NetworkProfile = NetworkProfile {
     name: "Mastodon",
     sign_in: &[SignInKind::OAuth2],
@@ -200,12 +301,30 @@ static MASTODON: NetworkProfile = NetworkProfile {
     languages_max: 1,
     limits: Some(PostLimits { of_app_per_day: None, of_bot: 300, window: Duration::from_secs(3 * 60 * 60) }),
     prices: Prices::FREE,
+    media: MediaRules {
+        per_post: 4,
+        max_bytes: 16 * 1024 * 1024,
+        max_gif_bytes: 16 * 1024 * 1024,
+        max_pixels: 33_177_600,
+        max_side: 16_384,
+        kinds: MediaKind::ALL,
+        gif_alone: false,
+        alt_max: 1_500,
+        alt_unit: AltUnit::CodePoints,
+        max_age: Duration::from_secs(20 * 60 * 60),
+        scope: Some("write:media"),
+        hides_pictures: true,
+        has_spoiler_text: true,
+    },
+    threads: ThreadRules::Replies { pause: Duration::ZERO, unlisted: true },
     max_per_hour: 60,
     probe_delays: LOOKS,
 };
 
 /// Bluesky. A server accepts 5,000 points an hour from an account, and a post costs two (docs.bsky.app, "Rate limits");
-/// a post may have three languages (lexicon app.bsky.feed.post).
+/// a post may have three languages (lexicon app.bsky.feed.post). The limits on pictures are those of the lexicon
+/// app.bsky.embed.images, and the sides and the length of a description those of Bluesky's own app, as others would be
+/// scaled and cut there. A server may drop an unused upload after an hour.
 static BLUESKY: NetworkProfile = NetworkProfile {
     name: "Bluesky",
     sign_in: &[SignInKind::AppPassword],
@@ -227,6 +346,22 @@ static BLUESKY: NetworkProfile = NetworkProfile {
     languages_max: 3,
     limits: Some(PostLimits { of_app_per_day: None, of_bot: 2_500, window: Duration::from_secs(60 * 60) }),
     prices: Prices::FREE,
+    media: MediaRules {
+        per_post: 4,
+        max_bytes: 2_000_000,
+        max_gif_bytes: 0,
+        max_pixels: 4_000 * 4_000,
+        max_side: 4_000,
+        kinds: &[MediaKind::Jpeg, MediaKind::Png, MediaKind::Webp],
+        gif_alone: false,
+        alt_max: 2_000,
+        alt_unit: AltUnit::Graphemes,
+        max_age: Duration::from_secs(50 * 60),
+        scope: None,
+        hides_pictures: true,
+        has_spoiler_text: false,
+    },
+    threads: ThreadRules::Replies { pause: Duration::ZERO, unlisted: false },
     max_per_hour: 60,
     probe_delays: LOOKS_AT_RECORDS,
 };
@@ -236,6 +371,23 @@ static FEED: NetworkProfile = local("Atom feed");
 
 /// The network of a dry run.
 static PAPER: NetworkProfile = local("paper");
+
+/// Pictures on the built-in networks: whatever flockd itself can handle.
+const LOCAL_MEDIA: MediaRules = MediaRules {
+    per_post: 20,
+    max_bytes: 16 * 1024 * 1024,
+    max_gif_bytes: 16 * 1024 * 1024,
+    max_pixels: 33_177_600,
+    max_side: 16_384,
+    kinds: MediaKind::ALL,
+    gif_alone: false,
+    alt_max: 10_000,
+    alt_unit: AltUnit::CodePoints,
+    max_age: Duration::MAX,
+    scope: None,
+    hides_pictures: true,
+    has_spoiler_text: true,
+};
 
 /// A built-in network without accounts.
 const fn local(name: &'static str) -> NetworkProfile {
@@ -256,6 +408,8 @@ const fn local(name: &'static str) -> NetworkProfile {
         languages_max: 1,
         limits: None,
         prices: Prices::FREE,
+        media: LOCAL_MEDIA,
+        threads: ThreadRules::Whole,
         max_per_hour: 3_600,
         probe_delays: LOOKS,
     }

@@ -35,6 +35,7 @@ pub(crate) fn bot(name: &str, schedule: &str) -> Bot {
         mentions: super::Mentions::Warn,
         thread: super::ThreadMode::Marked,
         alt_optional: false,
+        warnings: super::Warnings::Keep,
     }
 }
 

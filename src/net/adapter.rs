@@ -92,8 +92,9 @@ pub enum TextError {
 
 /// How a network treats a text.
 pub(super) struct TextRules {
-    /// Checks whether a bot can post it: as the network counts, and within the limits that its server has announced.
-    pub(super) check: fn(&Bot, Option<&Account>, &str) -> Result<(), TextError>,
+    /// Checks whether it can be posted with this content warning: as the network counts, and within the limits that its
+    /// server has announced.
+    pub(super) check: fn(Option<&str>, Option<&Account>, &str) -> Result<(), TextError>,
     /// Its length, and the maximum.
     pub(super) length: fn(&Bot, Option<&Account>, &str) -> (usize, usize),
     /// The people whom the network would notify, each as mentioned in the text.

@@ -41,6 +41,13 @@ pub struct Picture {
     pub alt: String,
 }
 
+impl Picture {
+    /// A name for the file that tells its type and nothing else: its own name stays here.
+    pub(super) fn file_name(&self) -> String {
+        format!("picture.{}", self.kind.as_str().trim_start_matches("image/"))
+    }
+}
+
 /// What a network answered to an upload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Uploaded {

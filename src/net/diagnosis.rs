@@ -8,11 +8,14 @@ use chrono::TimeDelta;
 
 use super::rate_limit::{self, RateLimits};
 use super::response::{self, ApiError, ApiResponse, Protocol};
-use super::{Cooldown, LimitScope, Outcome, Rejection, Sent};
+use super::{Cooldown, LimitScope, Outcome, Rejection, Sent, UploadError};
 use crate::flock::post::{Cause, Why};
 
 /// How long an app that can't post waits before one of its bots tries again.
 const APP_PAUSE: TimeDelta = TimeDelta::minutes(15);
+
+/// The task of uploading a picture, as it reads in a sentence.
+pub(super) const TAKE: &str = "take the picture";
 
 /// Statuses of redirects.
 const REDIRECTS: &[u16] = &[301, 302, 307, 308];
@@ -53,6 +56,12 @@ pub(super) enum Effect {
     NotAccepted,
     /// Not accepted, because of the text, the account or the app.
     Unclear,
+    /// Not accepted, because of the uploads that it refers to.
+    UploadsRejected,
+    /// Not accepted, because the app may not reply.
+    RepliesForbidden,
+    /// Not accepted, because the post that it answers is gone.
+    ParentGone,
 }
 
 /// When a request may be made again.
@@ -120,9 +129,9 @@ impl Diagnosis {
         self
     }
 
-    /// Whether the text is to blame.
-    const fn is_about_text(&self) -> bool {
-        matches!(self.effect, Effect::Refused | Effect::Duplicate)
+    /// Whether what was posted is to blame.
+    const fn is_about_post(&self) -> bool {
+        !matches!(self.effect, Effect::NotAccepted | Effect::Unclear)
     }
 }
 
@@ -144,6 +153,9 @@ impl Diagnosis {
             Effect::Refused => ", and the line counts as used in this round",
             Effect::Duplicate => ", so another line comes first",
             Effect::Unclear => ", and the line is not used up",
+            Effect::UploadsRejected => ", so they are uploaded once more",
+            Effect::RepliesForbidden => ", so the thread stays incomplete, and no other is begun",
+            Effect::ParentGone => ", so the thread stays incomplete",
             Effect::NotAccepted => "",
         };
         let app = if self.scope == LimitScope::App { ", which concerns all bots of the app" } else { "" };
@@ -289,6 +301,9 @@ impl Api {
             Effect::Refused => Outcome::Refused { reason: reason() },
             Effect::Duplicate => Outcome::Duplicate { reason: reason() },
             Effect::Unclear => Outcome::Unclear(self.rejection(response, diagnosis)),
+            Effect::UploadsRejected => Outcome::UploadsRejected { reason: reason() },
+            Effect::RepliesForbidden => Outcome::RepliesForbidden { reason: reason() },
+            Effect::ParentGone => Outcome::ParentGone { reason: reason() },
             Effect::NotAccepted => Outcome::NotAccepted(self.rejection(response, diagnosis)),
         }
     }
@@ -362,8 +377,19 @@ impl Api {
         if diagnosis == self.inconclusive {
             return inconclusive(response.server(), task, &response.quoted());
         }
-        let diagnosis = if diagnosis.is_about_text() { self.unexpected } else { diagnosis };
+        let diagnosis = if diagnosis.is_about_post() { self.unexpected } else { diagnosis };
         self.rejection(response, diagnosis)
+    }
+
+    /// Why a picture was not uploaded; `refused` says that the network rejects this one. An error about the request is about
+    /// the picture, as there is nothing else in it.
+    pub(super) fn upload_error(&self, response: &ApiResponse, refused: &Diagnosis) -> UploadError {
+        let is_about_request = matches!(response.status(), 400 | 413 | 415 | 422);
+        let is_open = matches!(self.diagnose(response).effect, Effect::Refused | Effect::Unclear);
+        match response.is_definite() && is_about_request && is_open {
+            true => UploadError::Refused(sentence(response, refused)),
+            false => UploadError::Failed(self.failure(response, TAKE)),
+        }
     }
 
     /// Whether an answer says definitely that something may not be read: the API says so, and the reason is not

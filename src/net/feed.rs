@@ -44,6 +44,7 @@ impl Network for Feed {
         Ok(None)
     }
 
+    /// A thread is one entry, with the whole text.
     async fn send(&self, post: &Post, _attached: &Attached<'_>, _session: &Session) -> Sent {
         let id = post.id;
         Outcome::Posted {

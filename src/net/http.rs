@@ -5,6 +5,7 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::AUTHORIZATION;
+use reqwest::multipart::Form;
 use reqwest::{Client, ClientBuilder, Request, Response, redirect, retry};
 use url::Url;
 use url::form_urlencoded::byte_serialize;
@@ -16,6 +17,9 @@ use crate::flock::secret::Secret;
 /// X, under 200 KiB with every character escaped, and a page of twenty statuses of 5,000 characters. A
 /// hundred longer answers at once must not exhaust the memory.
 pub const BODY_MAX: usize = 512 * 1024;
+
+/// How long the upload of a picture may take: a picture of 15 MB over a slow line. Nothing is lost if it is cut off.
+pub(super) const UPLOAD_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The most characters of a quotation, so that a log message stays one line.
 const WORDS_MAX: usize = 200;
@@ -92,6 +96,13 @@ fn builder(limits: &Timeouts) -> ClientBuilder {
         .pool_idle_timeout(limits.idle)
         .redirect(redirect::Policy::none())
         .retry(retry::never())
+}
+
+/// The same request with a form in several parts as its body. It may take longer, as it carries a picture.
+pub(super) fn with_form(client: &Client, request: &Request, form: Form) -> reqwest::Result<Request> {
+    let (method, url) = (request.method().clone(), request.url().clone());
+    let request = client.request(method, url).headers(request.headers().clone()).multipart(form);
+    request.timeout(UPLOAD_TIMEOUT).build()
 }
 
 /// Makes one request and logs it at debug level. The log shows only the host and the last segment of the

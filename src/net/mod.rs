@@ -7,6 +7,7 @@ mod adapter;
 mod attached;
 pub mod bluesky;
 mod diagnosis;
+mod entry;
 pub mod environment;
 pub mod feed;
 mod fit;
@@ -40,6 +41,10 @@ pub use adapter::{ClientConfig, TextError};
 pub use attached::{Attached, Picture, ReplyTo, UploadError, Uploaded};
 pub use diagnosis::Explanation;
 pub use fit::{FitError, fit};
+pub use entry::{
+    EntryError, MediaLimits, may_upload, media_limits, mentions_in, price_of, validate_content,
+    validate_entry,
+};
 pub use identity::is_expected;
 pub use registry::{code_in, connect, explanations, length, mentions, price, validate};
 pub use sign_in::{AppPasswordApi, OAuth1Api, OAuth2Api, RequestToken, SignInApi};
@@ -396,6 +401,10 @@ pub struct RemotePost {
     pub at: DateTime<Utc>,
     /// The app that it was posted with, where the network tells.
     pub client: Option<String>,
+    /// How many pictures it has.
+    pub pictures: usize,
+    /// The post that it answers, by the network's id.
+    pub reply_to: Option<String>,
 }
 
 /// Compares a text with one that a network shows by their letters and digits alone: for posts that are not recognized by

@@ -43,12 +43,28 @@ pub fn connect(network: NetworkKind, config: ClientConfig) -> Option<Arc<dyn Acc
 /// # Errors
 /// When it can't.
 pub fn validate(bot: &Bot, account: Option<&Account>, text: &str) -> Result<(), TextError> {
+    mentions_none(bot, text)?;
+    check(bot.network, bot.options.spoiler_text.as_deref(), account, text)
+}
+
+/// Whether a text leaves people alone if the bot is not to mention any.
+pub(super) fn mentions_none(bot: &Bot, text: &str) -> Result<(), TextError> {
     if bot.mentions == Mentions::Refuse
         && let Some(name) = mentions(bot.network, text).first()
     {
         return Err(TextError::Mention { network: bot.network, name: (*name).to_owned() });
     }
-    (adapter(bot.network).text.check)(bot, account, text)
+    Ok(())
+}
+
+/// Whether a network takes a text with this content warning.
+pub(super) fn check(
+    network: NetworkKind,
+    spoiler_text: Option<&str>,
+    account: Option<&Account>,
+    text: &str,
+) -> Result<(), TextError> {
+    (adapter(network).text.check)(spoiler_text, account, text)
 }
 
 /// How long a text is as the bot's network counts, and how long it may be there.

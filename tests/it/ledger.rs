@@ -140,6 +140,7 @@ pub(crate) fn account(id: &str) -> Account {
         credential_fingerprint: format!("digest {id}"),
         automated: None,
         limits: None,
+        pictures: None,
     }
 }
 

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use async_trait::async_trait;
-use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::{Value, json};
 
 use super::diagnosis::{API, CONFLICT};
@@ -18,6 +17,7 @@ use crate::flock::account::{Account, Profile, Tokens};
 use crate::flock::network::SignInKind;
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
+use crate::net::diagnosis::TAKE;
 use crate::net::response::sentence;
 use crate::net::{AccountApi, AppPasswordApi, Appearance, ProfileError, Rejection, SignInApi, http};
 
@@ -52,18 +52,14 @@ impl Bluesky {
         Some(url::Url::parse_with_params(&url, [("did", auth.did), ("cid", cid)]).ok()?.into())
     }
 
-    /// Uploads a picture, and returns the reference to it for a record.
-    async fn upload(&self, path: &Path, tokens: &Tokens) -> Result<Value, ProfileError> {
-        let auth = session_of(tokens)?;
+    /// Uploads the picture of a profile, and returns the reference to it for a record.
+    async fn uploaded_picture(&self, path: &Path, tokens: &Tokens) -> Result<Value, ProfileError> {
         let (kind, bytes) = picture(path).await.map_err(ProfileError::Unsupported)?;
-        let mut request =
-            self.procedure(auth.server, "com.atproto.repo.uploadBlob", Some(auth.access_token), None)?;
-        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        *request.body_mut() = Some(bytes.into());
-        let mut body = self.done(request, "take the picture", tokens).await?;
+        let response = self.uploaded(bytes, kind, tokens).await?;
+        let mut body = self.settled(&response, TAKE, tokens).await?;
         match body["blob"].take() {
             blob @ Value::Object(_) => Ok(blob),
-            _ => Err(unclear("take the picture", "its answer contains no blob").into()),
+            _ => Err(unclear(TAKE, "its answer contains no blob").into()),
         }
     }
 }
@@ -113,6 +109,7 @@ impl AccountApi for Bluesky {
             credential_fingerprint: fingerprint_of(tokens),
             automated: Some(profile::is_automated(&record)),
             limits: None,
+            pictures: None,
         })
     }
 
@@ -142,7 +139,7 @@ impl AccountApi for Bluesky {
         let auth = session_of(tokens)?;
         let CurrentProfile { record, cid } = self.current_profile(&auth).await?;
         let picture = match &profile.picture {
-            Some(path) => Some(self.upload(path, tokens).await?),
+            Some(path) => Some(self.uploaded_picture(path, tokens).await?),
             None => None,
         };
         let (collection, key) = profile::PLACE;

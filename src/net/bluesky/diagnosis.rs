@@ -42,6 +42,7 @@ pub(super) static API: Api = Api {
         Rule::code(&["InvalidSwap"], &CONFLICT),
         Rule::code(&["RecordNotFound", "HandleNotFound"], &NOT_FOUND),
         Rule::code(&["MethodNotImplemented"], &WRONG_ADDRESS),
+        Rule::code(&["BlobNotFound", "BlobTooLarge", "InvalidMimeType", "InvalidSize"], &UPLOADS_REJECTED),
         // The post's record contains its text.
         Rule::code(&["InvalidRequest"], &TEXT_REFUSED).starting(&["Invalid app.bsky.feed.post record"]),
         // The server does not show the account at all, because it was taken down or has moved away. This says
@@ -64,6 +65,9 @@ const WINDOW_OF_AN_ADDRESS_S: i64 = 300;
 /// All diagnoses, for the manual.
 pub(in crate::net) static ALL: &[&Diagnosis] = &[
     &TEXT_REFUSED,
+    &PICTURE_REFUSED,
+    &UPLOADS_REJECTED,
+    &PARENT_GONE,
     &CONFLICT,
     &RATE_LIMITED,
     &SESSION_REJECTED,
@@ -87,6 +91,31 @@ static TEXT_REFUSED: Diagnosis = Diagnosis::new(
     "check whether it is too long, and change the line",
 )
 .effect(Effect::Refused);
+
+/// Of an upload.
+pub(super) static PICTURE_REFUSED: Diagnosis = Diagnosis::new(
+    "bluesky-picture-refused",
+    Cause::Picture,
+    "the account's server refused this picture",
+    "look at what it said, and change the picture",
+);
+
+static UPLOADS_REJECTED: Diagnosis = Diagnosis::new(
+    "bluesky-uploads-rejected",
+    Cause::Picture,
+    "the account's server does not accept the uploaded pictures",
+    "nothing to do, unless it happens again: then change the pictures",
+)
+.effect(Effect::UploadsRejected);
+
+/// Found out before the post is sent, as a record names the version of the post that it answers.
+pub(super) static PARENT_GONE: Diagnosis = Diagnosis::new(
+    "bluesky-parent-gone",
+    Cause::Thread,
+    "the account's server does not have the post that this one answers",
+    "look at the thread at bsky.app, and delete what is left of it if you like",
+)
+.effect(Effect::ParentGone);
 
 /// Another record already has the key under which this one should be written.
 pub(super) static CONFLICT: Diagnosis = Diagnosis::new(

@@ -2,12 +2,13 @@
 //!
 //! An account lives on a server of its choice, its PDS, which its document names ([`identity`]). Requests
 //! about the account go to that server. A post is a [`record`] with a key derived from the post ([`tid`]), so
-//! that writing it twice creates one record. [`session`] opens and renews sessions, [`diagnosis`] explains
+//! that writing it twice creates one record. `embed` attaches pictures and places parts in their threads, [`session`] opens and renews sessions, [`diagnosis`] explains
 //! errors, [`facets`] finds links, [`length`] measures texts, [`timeline`] reads an account's posts, and
 //! [`account`] handles the account itself.
 
 mod account;
 pub(super) mod diagnosis;
+mod embed;
 mod facets;
 mod identity;
 pub mod length;
@@ -31,7 +32,10 @@ use super::adapter::{Adapter, ClientConfig, TextRules};
 use super::diagnosis::inconclusive;
 use super::identity::{ExpectedAccount, fingerprint};
 use super::response::{self, ApiResponse};
-use super::{AccountApi, Attached, Network, ProbeResult, Rejection, Sent, Session, Timeline, http};
+use super::{
+    AccountApi, Attached, Network, Picture, ProbeResult, Rejection, Sent, Session, Timeline, UploadError,
+    Uploaded, http,
+};
 use crate::clock::Clock;
 use crate::flock::account::{Account, Tokens};
 use crate::flock::post::{Cause, Post, PostId, Why};
@@ -251,10 +255,16 @@ impl Network for Bluesky {
         _id: PostId,
         text: &str,
         at: DateTime<Utc>,
-        _attached: &Attached<'_>,
-        _session: &Session,
+        attached: &Attached<'_>,
+        session: &Session,
     ) -> Result<Option<String>, Rejection> {
-        Ok(Some(self.record_of(text, at).await?.to_string()))
+        let mut record = self.record_of(text, at).await?;
+        self.attach(&mut record, attached, session).await?;
+        Ok(Some(record.to_string()))
+    }
+
+    async fn upload(&self, picture: &Picture, session: &Session) -> Result<Uploaded, UploadError> {
+        self.take(picture, session).await
     }
 
     async fn send(&self, post: &Post, _attached: &Attached<'_>, session: &Session) -> Sent {

@@ -201,7 +201,17 @@ impl Bluesky {
     pub(super) fn seen(&self, uri: String, record: &Value) -> RemotePost {
         let text = record["text"].as_str().unwrap_or_default().to_owned();
         let at = record["createdAt"].as_str().and_then(|at| at.parse().ok()).unwrap_or(DateTime::UNIX_EPOCH);
-        RemotePost { url: Some(self.url_of(&uri)), remote_id: uri, text, at, client: None }
+        let pictures = record["embed"]["images"].as_array().map_or(0, Vec::len);
+        let reply_to = record["reply"]["parent"]["uri"].as_str().map(str::to_owned);
+        RemotePost {
+            url: Some(self.url_of(&uri)),
+            remote_id: uri,
+            text,
+            at,
+            client: None,
+            pictures,
+            reply_to,
+        }
     }
 
     /// Where people see a post. A DID stays the same when the handle changes.

@@ -108,6 +108,7 @@ impl AccountApi for Mastodon {
             access: access.map(|scopes| scopes.join(" ")),
             credential_fingerprint: self.fingerprint(tokens),
             automated: me.is_bot,
+            pictures: server.as_ref().and_then(|server| server.pictures.clone()),
             limits: server.map(|server| server.limits),
         })
     }
@@ -160,7 +161,7 @@ impl AccountApi for Mastodon {
 #[async_trait]
 impl OAuth2Api for Mastodon {
     async fn provider(&self) -> Result<(Provider, &'static [&'static str]), Rejection> {
-        Ok((self.oauth2().await?, SCOPES))
+        Ok((self.oauth2().await?, self.scopes_to_ask_for().await))
     }
 
     fn out_of_band(&self) -> Option<&'static str> {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use url::form_urlencoded::Serializer;
 
 use super::diagnosis::API;
-use super::{Mastodon, SCOPES};
+use super::{Mastodon, SCOPES, SCOPES_OF_TEXTS};
 use crate::flock::account::{Client, Registration, Tokens};
 use crate::flock::post::{Cause, Why};
 use crate::flock::secret::Secret;
@@ -29,8 +29,9 @@ const CLIENT_MAX: usize = 1_024;
 const BY_HAND: &str = "end its access in the account's settings on the server";
 
 impl Mastodon {
-    /// Makes sure that the app is registered with these callback addresses. An old registration is verified,
-    /// because servers delete unused apps. Returns a new registration, which the caller must store. A client
+    /// Makes sure that the app is registered with these callback addresses and with every scope that a sign-in asks
+    /// for. An old registration is verified, because servers delete unused apps. Tokens that were issued to it stay
+    /// valid on the server. Returns a new registration, which the caller must store. A client
     /// from `flock.toml` is left alone.
     pub(super) async fn registered(&self, redirects: &[String]) -> Result<Option<Registration>, Rejection> {
         if self.app.client.is_some() {
@@ -41,6 +42,7 @@ impl Mastodon {
         let known = self.app.registration.as_ref().filter(|known| known.server == self.app.api_url);
         if let Some(known) = known
             && redirects.iter().all(|redirect| known.redirects.contains(redirect))
+            && has_all_scopes(known)
             && self.is_known(&known.client).await?
         {
             return Ok(None);
@@ -50,7 +52,32 @@ impl Mastodon {
         let more: Vec<String> = before.filter(|known| !redirects.contains(known)).cloned().collect();
         redirects.extend(more);
         let client = self.register_again(&redirects).await?;
-        Ok(Some(Registration { server: self.app.api_url.clone(), client, redirects }))
+        let scopes = SCOPES.iter().map(|&scope| scope.to_owned()).collect();
+        Ok(Some(Registration { server: self.app.api_url.clone(), client, redirects, scopes }))
+    }
+
+    /// The scopes that a sign-in may ask for. A server turns down a sign-in that asks for more than the app has
+    /// registered, and an app from `flock.toml` may have been made for texts alone.
+    pub(super) async fn scopes_to_ask_for(&self) -> &'static [&'static str] {
+        let has_all = match &self.app.client {
+            Some(Ok(client)) => self.may_have(client, SCOPES).await,
+            Some(Err(_)) => false,
+            None => self.app.registration.as_ref().is_some_and(has_all_scopes),
+        };
+        if has_all { SCOPES } else { SCOPES_OF_TEXTS }
+    }
+
+    /// Whether a server issues a token with these scopes to an app for itself. The token is revoked at once.
+    async fn may_have(&self, client: &Client, scopes: &[&str]) -> bool {
+        let pairs = [("grant_type", "client_credentials"), ("scope", &*scopes.join(" "))];
+        let Ok(response) = self.ask_as(client, None, "/oauth/token", &pairs).await else { return false };
+        let said = response.json().unwrap_or_default();
+        let token = said["access_token"].as_str().filter(|_| response.succeeded());
+        if let Some(token) = token {
+            // A failure does no harm: the token belongs to no account.
+            let _ = self.ask_as(client, None, "/oauth/revoke", &[("token", token)]).await;
+        }
+        token.is_some()
     }
 
     /// Where people sign in for the registered app.
@@ -168,6 +195,11 @@ impl Mastodon {
         let request = self.http.request(Method::POST, format!("{}{path}", self.app.api_url));
         request.header(CONTENT_TYPE, kind).body(form).build().map_err(|_| Rejection::no_url())
     }
+}
+
+/// Whether an app is registered with every scope that a sign-in asks for.
+fn has_all_scopes(known: &Registration) -> bool {
+    SCOPES.iter().all(|scope| known.scopes.iter().any(|had| had == scope))
 }
 
 /// The client id and secret from the server's answer.

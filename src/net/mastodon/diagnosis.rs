@@ -41,6 +41,9 @@ const REPLAYED: &str = "idempotent-replayed";
 /// All diagnoses, for the manual.
 pub(in crate::net) static ALL: &[&Diagnosis] = &[
     &TEXT_REFUSED,
+    &PICTURE_REFUSED,
+    &UPLOADS_REJECTED,
+    &PARENT_GONE,
     &RATE_LIMITED,
     &TOKEN_REJECTED,
     &FORBIDDEN,
@@ -61,6 +64,31 @@ static TEXT_REFUSED: Diagnosis = Diagnosis::new(
     "look at what it said, and change the line",
 )
 .effect(Effect::Refused);
+
+/// Of an upload.
+pub(super) static PICTURE_REFUSED: Diagnosis = Diagnosis::new(
+    "mastodon-picture-refused",
+    Cause::Picture,
+    "the server refused this picture or its description",
+    "look at what it said, and change the picture",
+);
+
+/// Of a post with pictures: the message does not say whether they are to blame.
+pub(super) static UPLOADS_REJECTED: Diagnosis = Diagnosis::new(
+    "mastodon-uploads-rejected",
+    Cause::Picture,
+    "the server refused the post, perhaps because of its pictures",
+    "nothing to do, unless it happens again: then look at what it said, and change the entry",
+)
+.effect(Effect::UploadsRejected);
+
+pub(super) static PARENT_GONE: Diagnosis = Diagnosis::new(
+    "mastodon-parent-gone",
+    Cause::Thread,
+    "the server does not have the post that this one answers",
+    "look at the thread on the server, and delete what is left of it if you like",
+)
+.effect(Effect::ParentGone);
 
 pub(super) static RATE_LIMITED: Diagnosis = Diagnosis::new(
     "mastodon-rate-limited",

@@ -8,7 +8,8 @@ use url::Url;
 
 use super::Mastodon;
 use super::length::{AS_IT_STANDS, USUAL};
-use crate::flock::account::{Account, TextLimits};
+use crate::flock::account::{Account, ServerPictures, TextLimits};
+use crate::flock::media::MediaKind;
 use crate::net::Rejection;
 use crate::net::response::ApiResponse;
 
@@ -28,6 +29,8 @@ pub(super) struct Instance {
     pub(super) domain: Option<String>,
     /// Its limits on texts.
     pub(super) limits: TextLimits,
+    /// Its limits on pictures, if it says any.
+    pub(super) pictures: Option<ServerPictures>,
 }
 
 impl Mastodon {
@@ -48,8 +51,9 @@ impl Mastodon {
         }
         let asked = self.instance().await;
         self.limits.were_asked(now, if asked.is_ok() { DAY } else { PAUSE });
-        let limits = Some(asked.ok()?.limits);
-        (known.limits != limits).then(|| Account { limits, ..known.clone() })
+        let Instance { limits, pictures, .. } = asked.ok()?;
+        let updated = Account { limits: Some(limits), pictures, ..known.clone() };
+        (updated != *known).then_some(updated)
     }
 
     /// Makes a request without a token, on which nothing depends.
@@ -98,7 +102,26 @@ fn read(value: &Value) -> Option<Instance> {
         characters: small(characters, USUAL.characters),
         per_url: if is_mastodon(value) { small(per_url, USUAL.per_url) } else { AS_IT_STANDS },
     };
-    Some(Instance { domain: domain(named), limits })
+    Some(Instance { domain: domain(named), limits, pictures: pictures(&value["configuration"]) })
+}
+
+/// Its limits on pictures. Each may be missing, and zero is a mistake.
+fn pictures(configuration: &Value) -> Option<ServerPictures> {
+    let media = &configuration["media_attachments"];
+    let number = |value: &Value| value.as_u64().filter(|number| *number > 0);
+    let small = |value: &Value| number(value).and_then(|number| u32::try_from(number).ok());
+    let kinds = media["supported_mime_types"].as_array().map(|kinds| {
+        let known = kinds.iter().filter_map(|kind| MediaKind::from_word(kind.as_str()?));
+        known.collect::<Vec<MediaKind>>()
+    });
+    let pictures = ServerPictures {
+        per_post: small(&configuration["statuses"]["max_media_attachments"]),
+        max_bytes: number(&media["image_size_limit"]),
+        max_pixels: number(&media["image_matrix_limit"]),
+        alt_max: small(&media["description_limit"]),
+        kinds: kinds.filter(|kinds| !kinds.is_empty()),
+    };
+    (pictures != ServerPictures::default()).then_some(pictures)
 }
 
 /// Whether a server reports that it is Mastodon or a fork of it. Other servers report what they are
@@ -153,7 +176,31 @@ mod tests {
         ] {
             let mut value = value;
             value["version"] = json!("4.4.3");
-            assert_eq!(read(&value), Some(Instance { domain: domain.clone(), limits }), "{value}");
+            let pictures = None;
+            assert_eq!(read(&value), Some(Instance { domain: domain.clone(), limits, pictures }), "{value}");
+        }
+    }
+
+    #[test]
+    fn limits_on_pictures_are_read_one_by_one() {
+        let configuration = json!({
+            "statuses": {"max_media_attachments": 6},
+            "media_attachments": {
+                "supported_mime_types": ["image/png", "video/mp4", "image/webp", 7],
+                "image_size_limit": 16_777_216, "image_matrix_limit": 0, "description_limit": -1,
+            },
+        });
+        let expected = ServerPictures {
+            per_post: Some(6),
+            max_bytes: Some(16_777_216),
+            kinds: Some(vec![MediaKind::Png, MediaKind::Webp]),
+            ..ServerPictures::default()
+        };
+        assert_eq!(pictures(&configuration), Some(expected));
+        for nothing in
+            [json!({}), json!(null), json!({"media_attachments": {"supported_mime_types": ["video/mp4"]}})]
+        {
+            assert_eq!(pictures(&nothing), None, "{nothing}");
         }
     }
 

@@ -4,8 +4,8 @@
 //! which some servers keep for an hour, some for six, and some not at all. So a post without an answer stays
 //! unknown, and the account is read before the post is sent again with the same key. Scheduling on the server
 //! is never used, because the key has no effect there. `diagnosis` explains errors, [`length`] measures
-//! texts, `instance` reads what a server supports, `timeline` reads an account's posts, `account` handles the
-//! account itself, and [`app`] registers the app.
+//! texts, `instance` reads what a server supports, `media` uploads pictures, `part` places a part in its thread,
+//! `timeline` reads an account's posts, `account` handles the account itself, and [`app`] registers the app.
 
 mod account;
 pub mod app;
@@ -13,6 +13,8 @@ pub(super) mod diagnosis;
 mod html;
 mod instance;
 pub mod length;
+mod media;
+mod part;
 mod text_match;
 mod timeline;
 
@@ -30,15 +32,18 @@ use super::adapter::{Adapter, ClientConfig, TextRules};
 use super::identity::{ExpectedAccount, fingerprint};
 use super::response::{self, ApiResponse};
 use super::{
-    AccountApi, Attached, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline, http, link,
-    mention,
+    AccountApi, Attached, Network, Outcome, Picture, ProbeResult, Rejection, Sent, Session, Timeline,
+    UploadError, Uploaded, http, link, mention,
 };
 use crate::clock::Clock;
 use crate::flock::account::{Account, Client, Registration, TextLimits, Tokens};
+use crate::flock::media::Upload;
 use crate::flock::post::{Cause, Post, Why};
 use crate::flock::secret::Secret;
-use crate::flock::{NetworkKind, PostOptions};
-use diagnosis::{ACCOUNT_DISABLED, API, FORBIDDEN, REPLAYED_ERROR, SCOPE_MISSING};
+use crate::flock::{NetworkKind, PostOptions, Visibility};
+use diagnosis::{
+    ACCOUNT_DISABLED, API, FORBIDDEN, PARENT_GONE, REPLAYED_ERROR, SCOPE_MISSING, UPLOADS_REJECTED,
+};
 use instance::Asking;
 
 /// The most characters of an id. Mastodon's have 18, others' 26. Ids become parts of URLs.
@@ -47,9 +52,14 @@ const ID_MAX: usize = 64;
 /// The longest URL of a status that is stored.
 const URL_MAX: usize = 2_048;
 
-/// The scopes that a bot needs: to read its account and its posts, to post and delete, and to change its
-/// profile (docs.joinmastodon.org, "OAuth scopes").
-pub const SCOPES: &[&str] = &["read:accounts", "read:statuses", "write:statuses", "write:accounts"];
+/// The scopes that a sign-in asks for: to read its account and its posts, to post and delete, to change its
+/// profile, and to upload pictures (docs.joinmastodon.org, "OAuth scopes").
+pub const SCOPES: &[&str] =
+    &["read:accounts", "read:statuses", "write:statuses", "write:accounts", "write:media"];
+
+/// The same for an app that was registered without the scope for pictures: a server refuses scopes that the app
+/// did not register.
+const SCOPES_OF_TEXTS: &[&str] = &["read:accounts", "read:statuses", "write:statuses", "write:accounts"];
 
 /// The timeout of optional requests, such as whether a status is shown.
 const OPTIONAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,9 +83,7 @@ pub struct MastodonApp {
 pub(super) static ADAPTER: Adapter = Adapter {
     connect: Some(connect),
     text: TextRules {
-        check: |bot, account, text| {
-            length::check(text, bot.options.spoiler_text.as_deref(), text_limits(account))
-        },
+        check: |spoiler_text, account, text| length::check(text, spoiler_text, text_limits(account)),
         length: |bot, account, text| {
             let limits = text_limits(account);
             let spoiler_text = bot.options.spoiler_text.as_deref().unwrap_or_default();
@@ -173,7 +181,7 @@ impl Mastodon {
     }
 
     /// Makes the one request that posts.
-    fn posting(&self, post: &Post, text: &str, tokens: &Tokens) -> Result<Request, Rejection> {
+    fn posting(&self, post: &Post, status: &Value, tokens: &Tokens) -> Result<Request, Rejection> {
         let mut request = self.request(tokens, Method::POST, "/api/v1/statuses")?;
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -181,25 +189,58 @@ impl Mastodon {
         // was no answer.
         let key = format!("{}.{}", post.id, post.errors);
         headers.insert(KEY, HeaderValue::from_str(&key).map_err(|_| Rejection::no_url())?);
-        *request.body_mut() = Some(self.status(text).to_string().into());
+        *request.body_mut() = Some(status.to_string().into());
         Ok(request)
     }
 
-    /// The body of a post: the text, and the options set for the bot. The account's settings apply to the
-    /// rest.
-    fn status(&self, text: &str) -> Value {
-        let PostOptions { visibility, languages, spoiler_text } = &self.options;
+    /// The body of a post: the text, what is attached to it, and the options of the entry, otherwise those of the
+    /// bot. The account's settings apply to the rest.
+    fn status(&self, text: &str, visibility: Option<Visibility>, attached: &Attached<'_>) -> Value {
+        let PostOptions { languages, spoiler_text, .. } = &self.options;
+        let content = attached.content;
         let mut status = json!({ "status": text });
         if let Some(visibility) = visibility {
             status["visibility"] = json!(visibility.to_string());
         }
-        if let Some(language) = languages.first() {
+        let own = content.and_then(|content| content.languages.first());
+        if let Some(language) = own.or(languages.first()) {
             status["language"] = json!(language);
         }
-        if let Some(warning) = spoiler_text {
+        let own = content.and_then(|content| content.spoiler_text.as_ref());
+        if let Some(warning) = own.or(spoiler_text.as_ref()) {
             status["spoiler_text"] = json!(warning);
         }
+        if content.is_some_and(|content| content.sensitive) {
+            status["sensitive"] = json!(true);
+        }
+        if !attached.uploads.is_empty() {
+            let ids: Vec<&str> = attached.uploads.iter().map(|upload| upload.remote_id.as_str()).collect();
+            status["media_ids"] = json!(ids);
+        }
+        if let Some(place) = attached.reply_to {
+            status["in_reply_to_id"] = json!(place.parent);
+        }
         status
+    }
+
+    /// Everything that a post takes before the one request that posts it.
+    async fn prepared<'s>(
+        &self,
+        post: &Post,
+        attached: &Attached<'_>,
+        session: &'s Session,
+    ) -> Result<(&'s Tokens, Request), Outcome> {
+        let Some(text) = post.own_text() else {
+            return Err(Outcome::Refused { reason: "there is no text to post: give it one".to_owned() });
+        };
+        let tokens = super::require_tokens(session.tokens.as_ref()).map_err(Outcome::NotAccepted)?;
+        let visibility = match attached.reply_to {
+            Some(place) => self.visibility_of_part(&place.parent, tokens).await?,
+            None => self.options.visibility,
+        };
+        let status = self.status(text, visibility, attached);
+        let request = self.posting(post, &status, tokens).map_err(Outcome::NotAccepted)?;
+        Ok((tokens, request))
     }
 
     /// The outcome of a post. Two kinds of answers cause another request, which changes nothing: whether the
@@ -208,15 +249,19 @@ impl Mastodon {
         &self,
         response: &ApiResponse,
         post: &Post,
+        attached: &Attached<'_>,
         account: Option<&Account>,
         tokens: &Tokens,
     ) -> Outcome {
         let mut outcome = match response.succeeded() {
             true => accepted(response, account),
-            false => not_accepted(response, post),
+            false => not_accepted(response, post, attached),
         };
         match &mut outcome {
-            Outcome::Posted { remote_id, note, .. } => *note = self.unshown(tokens, remote_id).await,
+            Outcome::Posted { remote_id, note, .. } => {
+                let unshown = self.unshown(tokens, remote_id).await;
+                *note = unshown.or_else(|| media::missing(response, attached.uploads.len()));
+            }
             Outcome::NotAccepted(rejection) if API.diagnose(response) == &FORBIDDEN => {
                 *rejection = self.forbidden(response, tokens).await;
             }
@@ -288,7 +333,7 @@ fn accepted(response: &ApiResponse, account: Option<&Account>) -> Outcome {
     }
 }
 
-fn not_accepted(response: &ApiResponse, post: &Post) -> Outcome {
+fn not_accepted(response: &ApiResponse, post: &Post, attached: &Attached<'_>) -> Outcome {
     // A repeated key is answered with "not found" after its status was deleted.
     if post.doubted && response.is_not_there() {
         let quoted = response.quoted();
@@ -299,7 +344,13 @@ fn not_accepted(response: &ApiResponse, post: &Post) -> Outcome {
     if diagnosis::is_replayed_error(response) {
         return Outcome::NotAccepted(API.rejection(response, &REPLAYED_ERROR));
     }
-    API.outcome(response, API.diagnose(response))
+    let diagnosis = match response.status() {
+        _ if attached.reply_to.is_some() && response.is_not_there() => &PARENT_GONE,
+        // The message may be in any language. If the text is to blame, new uploads will not help.
+        400 | 404 | 422 if !attached.uploads.is_empty() && response.is_definite() => &UPLOADS_REJECTED,
+        _ => API.diagnose(response),
+    };
+    API.outcome(response, diagnosis)
 }
 
 /// The result of a read-only request. `task` describes it in a sentence.
@@ -368,20 +419,23 @@ impl Network for Mastodon {
         Ok(newer.or_else(|| (updated != *known).then_some(updated)))
     }
 
-    async fn send(&self, post: &Post, _attached: &Attached<'_>, session: &Session) -> Sent {
-        let Some(text) = post.text.as_deref() else {
-            return Outcome::Refused { reason: "there is no text to post: give it one".to_owned() }.into();
-        };
-        let request = super::require_tokens(session.tokens.as_ref())
-            .and_then(|tokens| Ok((tokens, self.posting(post, text, tokens)?)));
-        let (tokens, request) = match request {
-            Ok(request) => request,
-            Err(rejection) => return Outcome::NotAccepted(rejection).into(),
+    async fn upload(&self, picture: &Picture, session: &Session) -> Result<Uploaded, UploadError> {
+        self.take(picture, session).await
+    }
+
+    async fn is_processed(&self, upload: &Upload, session: &Session) -> Result<bool, UploadError> {
+        self.has_processed(upload, session).await
+    }
+
+    async fn send(&self, post: &Post, attached: &Attached<'_>, session: &Session) -> Sent {
+        let (tokens, request) = match self.prepared(post, attached, session).await {
+            Ok(prepared) => prepared,
+            Err(outcome) => return outcome.into(),
         };
         let secrets = self.secrets(Some(tokens));
         match response::attempt(&self.http, request, &API.protocol, &secrets, &*self.clock).await {
             Ok(response) => {
-                let outcome = self.outcome(&response, post, session.account.as_ref(), tokens).await;
+                let outcome = self.outcome(&response, post, attached, session.account.as_ref(), tokens).await;
                 API.sent(&response, outcome)
             }
             Err(outcome) => outcome.into(),
@@ -395,10 +449,10 @@ impl Network for Mastodon {
     async fn probe(
         &self,
         post: &Post,
-        _attached: &Attached<'_>,
+        attached: &Attached<'_>,
         session: &Session,
     ) -> Result<ProbeResult, Rejection> {
-        self.look_for(post, session).await
+        self.look_for(post, attached, session).await
     }
 
     async fn timeline_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Rejection> {

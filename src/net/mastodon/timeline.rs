@@ -12,13 +12,14 @@ use super::diagnosis::{self, API};
 use super::text_match::{is_like, is_same};
 use super::{Mastodon, html, id, url_of};
 use crate::flock::account::{Account, Tokens};
+use crate::flock::media::Upload;
 use crate::flock::post::{Cause, Post, Why};
 use crate::net::response::{ApiResponse, sentence};
 use crate::net::text_match::{self, TextMatch};
 use crate::net::timeline::{
     CLOCK_SLACK, Fetched, PageSource, earliest, read_pages, too_many, unknown_account,
 };
-use crate::net::{ProbeResult, Rejection, RemotePost, Session, Timeline, require_tokens};
+use crate::net::{Attached, ProbeResult, Rejection, RemotePost, Session, Timeline, require_tokens};
 
 /// How far our clock may have been ahead when the request was sent, if it was corrected since. An earlier
 /// status with the same text may be that attempt, so a person has to decide.
@@ -37,8 +38,14 @@ const PAGES: usize = 100;
 const SOURCES: usize = 100;
 
 impl Mastodon {
-    /// Looks for a post among the account's newest ones.
-    pub(super) async fn look_for(&self, post: &Post, session: &Session) -> Result<ProbeResult, Rejection> {
+    /// Looks for a post among the account's newest ones: by its pictures if it has any, otherwise by its text, and
+    /// a part of a thread also by the post that it answers.
+    pub(super) async fn look_for(
+        &self,
+        post: &Post,
+        attached: &Attached<'_>,
+        session: &Session,
+    ) -> Result<ProbeResult, Rejection> {
         let since = earliest(post, self.clock.now());
         let all = match self.read_since(since, PAGES_OF_A_PROBE, session).await? {
             Timeline::Complete(all) => all,
@@ -46,8 +53,48 @@ impl Mastodon {
                 return Ok(ProbeResult::Unavailable(why));
             }
         };
-        let (tokens, ours) =
-            (require_tokens(session.tokens.as_ref())?, post.text.as_deref().unwrap_or_default());
+        let (tokens, ours) = (require_tokens(session.tokens.as_ref())?, post.own_text().unwrap_or_default());
+        let is_answer = |one: &Status| {
+            attached.reply_to.is_none_or(|place| one.post.reply_to.as_ref() == Some(&place.parent))
+        };
+        let all: Vec<Status> = all.into_iter().filter(is_answer).collect();
+        if !attached.uploads.is_empty() {
+            return Ok(self.by_pictures(ours, all, attached.uploads, tokens).await);
+        }
+        Ok(self.by_text(ours, all, tokens).await)
+    }
+
+    /// Looks for a post with pictures. A status that has one of them is it. Some servers give a picture another id
+    /// once it is posted, and some leave out pictures that they have forgotten, so one with a similar text may be it
+    /// if it has as many pictures, or if it has none and comes from the token's own app.
+    async fn by_pictures(
+        &self,
+        ours: &str,
+        all: Vec<Status>,
+        uploads: &[Upload],
+        tokens: &Tokens,
+    ) -> ProbeResult {
+        let is_ours =
+            |one: &Status| one.media.iter().any(|id| uploads.iter().any(|upload| upload.remote_id == *id));
+        let (seen, others): (Vec<_>, Vec<_>) = all.into_iter().partition(is_ours);
+        let is_alike =
+            |one: &RemotePost| is_same(ours, &one.text) || text_match::of(ours, &one.text) != TextMatch::None;
+        let others = others.into_iter().filter(|one| !one.is_early).map(|one| one.post);
+        let (mut doubtful, others): (Vec<_>, Vec<_>) =
+            others.filter(is_alike).partition(|one| one.pictures == uploads.len());
+        let bare = others.into_iter().filter(|one| one.pictures == 0 && one.client.is_some());
+        let bare: Vec<RemotePost> = bare.collect();
+        if !bare.is_empty()
+            && let Some(own) = self.own_name(tokens).await
+        {
+            doubtful.extend(bare.into_iter().filter(|one| one.client.as_ref() == Some(&own)));
+        }
+        let seen = seen.into_iter().map(|one| one.post).collect();
+        ProbeResult::Candidates { seen, doubtful, cost: 0 }
+    }
+
+    /// Looks for a post without pictures.
+    async fn by_text(&self, ours: &str, all: Vec<Status>, tokens: &Tokens) -> ProbeResult {
         let (all, early): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| !one.is_early);
         let early = early.into_iter().map(|one| one.post).filter(|one| is_same(ours, &one.text));
         let (same, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|one| is_same(ours, &one.post.text));
@@ -56,7 +103,7 @@ impl Mastodon {
         let marked_up = like.iter().filter(|one| one.is_marked_up).count();
         if posts.is_empty() && marked_up > SOURCES_OF_A_PROBE {
             let why = too_many(SOURCES_OF_A_PROBE, "that may be this one");
-            return Ok(ProbeResult::Unavailable(why));
+            return ProbeResult::Unavailable(why);
         }
         let (same, unsure) = self.by_source(ours, like, tokens).await;
         posts.extend(same);
@@ -67,7 +114,7 @@ impl Mastodon {
         if let ProbeResult::Candidates { doubtful, .. } = &mut result {
             doubtful.extend(early);
         }
-        Ok(result)
+        result
     }
 
     /// The statuses that are ours according to their source, and those that may be.
@@ -264,6 +311,8 @@ struct Status {
     is_marked_up: bool,
     /// Whether it is older than the requested instant.
     is_early: bool,
+    /// The ids of its pictures.
+    media: Vec<String>,
 }
 
 /// A page, newest first.
@@ -293,14 +342,18 @@ impl StatusPage {
 
 fn status(value: &Value) -> Option<Status> {
     let html = value["content"].as_str()?;
+    let attachments = value["media_attachments"].as_array().map_or(&[][..], Vec::as_slice);
+    let media: Vec<String> = attachments.iter().filter_map(id).collect();
     let post = RemotePost {
         remote_id: id(value)?,
         url: url_of(value),
         text: html::text_of(html),
         at: DateTime::parse_from_rfc3339(value["created_at"].as_str()?).ok()?.to_utc(),
         client: sentence(&value["application"], "name"),
+        pictures: attachments.len(),
+        reply_to: value["in_reply_to_id"].as_str().map(str::to_owned),
     };
-    Some(Status { post, is_marked_up: html::is_marked_up(html), is_early: false })
+    Some(Status { post, is_marked_up: html::is_marked_up(html), is_early: false, media })
 }
 
 #[cfg(test)]

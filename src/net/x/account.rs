@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use reqwest::Method;
 
 use super::diagnosis::API;
-use super::{SCOPES, X, data, name, unusable};
+use super::{SCOPES, SCOPES_OF_TEXTS, X, data, name, unusable};
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, Profile, Tokens};
 use crate::flock::network::SignInKind;
@@ -90,6 +90,7 @@ impl AccountApi for X {
             credential_fingerprint: self.fingerprint(tokens),
             automated: None,
             limits: None,
+            pictures: None,
         })
     }
 
@@ -105,7 +106,7 @@ impl AccountApi for X {
             Tokens::OAuth2 { scopes, .. } if scopes.is_empty() => return Ok(()),
             Tokens::OAuth2 { scopes, .. } => {
                 let missing: Vec<&str> =
-                    SCOPES.iter().copied().filter(|scope| !scopes.iter().any(|had| had == scope)).collect();
+                    SCOPES_OF_TEXTS.iter().copied().filter(|scope| !scopes.iter().any(|had| had == scope)).collect();
                 if missing.is_empty() {
                     return Ok(());
                 }

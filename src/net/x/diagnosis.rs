@@ -8,7 +8,7 @@ use url::Url;
 use crate::flock::post::Cause;
 use crate::net::diagnosis::{Api, Diagnosis, Effect, Retry, Rule};
 use crate::net::rate_limit::{LONGEST, RateLimits, Window, of_app, of_bot};
-use crate::net::response::{self, ApiError, Protocol};
+use crate::net::response::{self, ApiError, ApiResponse, Protocol};
 
 /// X's API, version 2.
 pub(super) static API: Api = Api {
@@ -50,6 +50,13 @@ pub(super) static API: Api = Api {
         Rule::code(&["64", "user-suspended"], &ACCOUNT_SUSPENDED),
         Rule::code(&["88"], &RATE_LIMITED),
         Rule::code(&["185", "344"], &DAILY_LIMIT),
+        // A parameter that refers to something that X does not have.
+        Rule::code(&["324"], &UPLOADS_REJECTED),
+        Rule::words(&["media ids", "media id ", "media_ids"], &UPLOADS_REJECTED),
+        Rule::code(&["385"], &PARENT_GONE),
+        Rule::words(&["deleted or not visible", "in_reply_to_tweet_id"], &PARENT_GONE),
+        Rule::code(&["433"], &REPLIES_FORBIDDEN),
+        Rule::words(&["reply to this conversation", "otherwise engaged"], &REPLIES_FORBIDDEN),
         Rule::code(&["186", "invalid-request"], &TEXT_REFUSED),
         Rule::code(&["187"], &DUPLICATE),
         Rule::code(&["326"], &ACCOUNT_LOCKED),
@@ -78,6 +85,11 @@ const AN_HOUR: TimeDelta = TimeDelta::hours(1);
 pub(in crate::net) static ALL: &[&Diagnosis] = &[
     &TEXT_REFUSED,
     &DUPLICATE,
+    &PICTURE_REFUSED,
+    &UPLOADS_REJECTED,
+    &REPLIES_FORBIDDEN,
+    &PARENT_GONE,
+    &PARENT_NOT_VISIBLE,
     &RATE_LIMITED,
     &DAILY_LIMIT,
     &USAGE_CAPPED,
@@ -113,6 +125,48 @@ static DUPLICATE: Diagnosis = Diagnosis::new(
     "let other lines come between",
 )
 .effect(Effect::Duplicate);
+
+/// Of an upload.
+pub(super) static PICTURE_REFUSED: Diagnosis = Diagnosis::new(
+    "x-picture-refused",
+    Cause::Picture,
+    "X refused this picture or its description",
+    "look at what it said, and change the picture",
+);
+
+static UPLOADS_REJECTED: Diagnosis = Diagnosis::new(
+    "x-uploads-rejected",
+    Cause::Picture,
+    "X does not accept the uploaded pictures",
+    "nothing to do, unless it happens again: then change the pictures",
+)
+.effect(Effect::UploadsRejected);
+
+/// X lets some apps answer only people who mention or quote the account (docs.x.com, changelog of 2026-02-23).
+static REPLIES_FORBIDDEN: Diagnosis = Diagnosis::new(
+    "x-replies-forbidden",
+    Cause::Thread,
+    "X does not let the app reply, not even to the account's own post",
+    "ask X for the right to reply, or post entries of one part on X",
+)
+.effect(Effect::RepliesForbidden);
+
+static PARENT_GONE: Diagnosis = Diagnosis::new(
+    "x-parent-gone",
+    Cause::Thread,
+    "X does not have the post that this one answers",
+    "look at the thread at x.com, and delete what is left of it if you like",
+)
+.effect(Effect::ParentGone);
+
+/// The same a moment after the post that it answers.
+pub(super) static PARENT_NOT_VISIBLE: Diagnosis = Diagnosis::new(
+    "x-parent-not-visible",
+    Cause::Unreachable,
+    "X does not show the post yet that this one answers",
+    "nothing to do",
+)
+.temporary();
 
 static RATE_LIMITED: Diagnosis = Diagnosis::new(
     "x-rate-limited",
@@ -265,6 +319,17 @@ const CAP: &str = "usage-capped";
 
 /// The hosts in the `type` of X's problem documents.
 const HOSTS: &[&str] = &["x.com", "twitter.com"];
+
+/// The meaning of an error about a post that answers another: X words the ban on replies as it does others.
+pub(super) fn of_reply(response: &ApiResponse) -> &'static Diagnosis {
+    let diagnosis = API.diagnose(response);
+    let is_unknown = || response.error().codes.iter().any(|code| code == "resource-not-found");
+    match response.status() {
+        403 if diagnosis == &TEXT_REFUSED => &REPLIES_FORBIDDEN,
+        404 if is_unknown() => &PARENT_GONE,
+        _ => diagnosis,
+    }
+}
 
 /// Reads an error in any of X's JSON formats: a problem document, a list of numbered errors, or a single one.
 fn read_error(value: &Value, status: u16) -> ApiError {

@@ -2,12 +2,14 @@
 //!
 //! X has no idempotency key, so one call is one request, and a post without an answer stays unknown. Reading costs money:
 //! nothing is read that is already known. `auth` authorizes requests, `diagnosis` says what errors mean, [`length`] how long
-//! a text is, `oauth1` gets tokens, `timeline` reads an account's posts, and `account` is about the account itself.
+//! a text is, `media` uploads pictures, `oauth1` gets tokens, `timeline` reads an account's posts, and `account` is about the
+//! account itself.
 
 mod account;
 mod auth;
 pub(super) mod diagnosis;
 pub mod length;
+mod media;
 mod oauth1;
 mod text_match;
 mod timeline;
@@ -16,10 +18,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, Method, Request};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::adapter::{Adapter, ClientConfig, TextRules};
 use super::diagnosis::inconclusive;
@@ -27,10 +29,14 @@ use super::identity::ExpectedAccount;
 use super::mention;
 use super::oauth2::{Proof, Provider};
 use super::response::{self, ApiResponse};
-use super::{AccountApi, Attached, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline};
+use super::{
+    AccountApi, Attached, Network, Outcome, Picture, ProbeResult, Rejection, Sent, Session, Timeline,
+    UploadError, Uploaded,
+};
 use crate::clock::Clock;
 use crate::flock::NetworkKind;
 use crate::flock::account::{Account, AppKeys, Tokens};
+use crate::flock::media::Upload;
 use crate::flock::post::{Cause, Post, Why};
 use crate::flock::secret::Secret;
 use auth::Signer;
@@ -39,9 +45,18 @@ use diagnosis::API;
 /// The maximum length of an id or a handle, as they become part of URLs. X's ids have 19 characters, its handles 15.
 const NAME_MAX: usize = 64;
 
-/// The scopes of OAuth 2.0 that a bot needs: to post, to see who it is, and to renew its tokens. X requires the first two for
-/// posting (docs.x.com, authentication by OAuth 2.0).
-pub const SCOPES: &[&str] = &["tweet.read", "users.read", "tweet.write", "offline.access"];
+/// The scopes of OAuth 2.0 that a sign-in asks for: to post, with pictures, to see who it is, and to renew its tokens. X
+/// requires the first two for posting (docs.x.com, authentication by OAuth 2.0).
+pub const SCOPES: &[&str] = &["tweet.read", "users.read", "tweet.write", "offline.access", "media.write"];
+
+/// Those without which a bot can't post at all.
+const SCOPES_OF_TEXTS: &[&str] = &["tweet.read", "users.read", "tweet.write", "offline.access"];
+
+/// How long X may take to show a post to one that answers it.
+const PARENT_LAG: TimeDelta = TimeDelta::minutes(2);
+
+/// When a post is sent again whose parent does not show yet.
+const PARENT_PAUSE: TimeDelta = TimeDelta::seconds(10);
 
 /// An app on X, as its bots' clients need it.
 #[derive(Debug, Clone)]
@@ -183,8 +198,16 @@ impl Network for X {
         self.expected.verify(session, &self.fingerprint(tokens), self.who_am_i(tokens)).await
     }
 
-    async fn send(&self, post: &Post, _attached: &Attached<'_>, session: &Session) -> Sent {
-        let Some(text) = post.text.as_deref() else {
+    async fn upload(&self, picture: &Picture, session: &Session) -> Result<Uploaded, UploadError> {
+        self.take(picture, session).await
+    }
+
+    async fn is_processed(&self, upload: &Upload, session: &Session) -> Result<bool, UploadError> {
+        self.has_processed(upload, session).await
+    }
+
+    async fn send(&self, post: &Post, attached: &Attached<'_>, session: &Session) -> Sent {
+        let Some(text) = post.own_text() else {
             return Outcome::Refused { reason: "there is no text to post: give it one".to_owned() }.into();
         };
         let request = super::require_tokens(session.tokens.as_ref())
@@ -194,10 +217,10 @@ impl Network for X {
             Err(rejection) => return Outcome::NotAccepted(rejection).into(),
         };
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        *request.body_mut() = Some(serde_json::json!({ "text": text }).to_string().into());
+        *request.body_mut() = Some(body(text, attached).to_string().into());
         let secrets = self.secrets(Some(tokens));
         match response::attempt(&self.http, request, &API.protocol, &secrets, &*self.clock).await {
-            Ok(response) => API.sent(&response, posted(&response, session.account.as_ref())),
+            Ok(response) => API.sent(&response, posted(&response, attached, session.account.as_ref())),
             Err(outcome) => outcome.into(),
         }
     }
@@ -209,10 +232,10 @@ impl Network for X {
     async fn probe(
         &self,
         post: &Post,
-        _attached: &Attached<'_>,
+        attached: &Attached<'_>,
         session: &Session,
     ) -> Result<ProbeResult, Rejection> {
-        self.look_for(post, session).await
+        self.look_for(post, attached, session).await
     }
 
     async fn timeline_since(&self, since: DateTime<Utc>, session: &Session) -> Result<Timeline, Rejection> {
@@ -235,10 +258,29 @@ impl Network for X {
     }
 }
 
+/// The body of a post.
+fn body(text: &str, attached: &Attached<'_>) -> Value {
+    let mut body = json!({});
+    if !text.is_empty() {
+        body["text"] = json!(text);
+    }
+    if !attached.uploads.is_empty() {
+        let ids: Vec<&str> = attached.uploads.iter().map(|upload| upload.remote_id.as_str()).collect();
+        body["media"] = json!({ "media_ids": ids });
+    }
+    if let Some(place) = attached.reply_to {
+        body["reply"] = json!({ "in_reply_to_tweet_id": place.parent });
+    }
+    body
+}
+
 /// The outcome of a post.
-fn posted(response: &ApiResponse, account: Option<&Account>) -> Outcome {
+fn posted(response: &ApiResponse, attached: &Attached<'_>, account: Option<&Account>) -> Outcome {
     if !response.succeeded() {
-        return API.outcome(response, API.diagnose(response));
+        return match attached.reply_to {
+            Some(place) => answered(response, &place.parent),
+            None => API.outcome(response, API.diagnose(response)),
+        };
     }
     match data(response).and_then(|data| post_id(&data)) {
         Some(id) => {
@@ -246,6 +288,20 @@ fn posted(response: &ApiResponse, account: Option<&Account>) -> Outcome {
             Outcome::Posted { remote_id: id, url, note: None }
         }
         None => Outcome::unsettled(&format!("X answered with success ({})", response.unusable("id"))),
+    }
+}
+
+/// The outcome of a post that X did not accept as an answer to `parent`. A parent that was posted a moment ago may not be
+/// visible yet.
+fn answered(response: &ApiResponse, parent: &str) -> Outcome {
+    let outcome = API.outcome(response, diagnosis::of_reply(response));
+    let now = response.received_at();
+    match outcome {
+        Outcome::ParentGone { .. } if timeline::made_at(parent).is_some_and(|at| now < at + PARENT_LAG) => {
+            let rejection = API.rejection(response, &diagnosis::PARENT_NOT_VISIBLE);
+            Outcome::NotAccepted(Rejection { retry_at: Some(now + PARENT_PAUSE), ..rejection })
+        }
+        outcome => outcome,
     }
 }
 

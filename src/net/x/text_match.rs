@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use crate::flock::poem::normalised;
 
 /// The beginning of X's own addresses.
-const SHORT: &str = "https://t.co/";
+pub(super) const SHORT: &str = "https://t.co/";
 
 /// Whether `theirs`, as X shows it, may be `ours`.
 pub(super) fn is_same(ours: &str, theirs: &str) -> bool {

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
 
-use crate::flock::account::{Account, TextLimits};
+use crate::flock::account::{Account, ServerPictures, TextLimits};
 use crate::flock::choose::Seed;
 use crate::flock::content::{Content, FileDigest};
 use crate::flock::media::{MediaKind, Upload};
@@ -178,6 +178,7 @@ pub(super) fn account(row: &SqliteRow) -> Read<Account> {
         credential_fingerprint: row.try_get("learnt_with")?,
         automated: row.try_get("automated")?,
         limits: limits(row)?,
+        pictures: pictures(row)?,
     })
 }
 
@@ -190,6 +191,12 @@ fn limits(row: &SqliteRow) -> Read<Option<TextLimits>> {
     let (characters, per_url): (Option<u32>, Option<u32>) =
         (row.try_get("max_characters")?, row.try_get("per_url")?);
     Ok(characters.zip(per_url).map(|(characters, per_url)| TextLimits { characters, per_url }))
+}
+
+/// Limits that can't be read are as good as none: the server says them again within a day.
+fn pictures(row: &SqliteRow) -> Read<Option<ServerPictures>> {
+    let text: Option<&str> = row.try_get("pictures")?;
+    Ok(text.and_then(|text| serde_json::from_str(text).ok()))
 }
 
 /// The name of an app, with what it registered.

@@ -76,6 +76,8 @@ struct RegistrationMirror {
     client_id: String,
     client_secret: Option<String>,
     redirects: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    scopes: Vec<String>,
 }
 
 /// Seals tokens of a network, with a random nonce from the system.
@@ -96,13 +98,14 @@ pub(super) fn seal_registration(
     network: NetworkKind,
     registration: &Registration,
 ) -> Result<Sealed, VaultError> {
-    let Registration { server, client, redirects } = registration;
+    let Registration { server, client, redirects, scopes } = registration;
     let contents = RegistrationMirror {
         format: FORMAT,
         server: server.clone(),
         client_id: client.id.clone(),
         client_secret: client.secret.as_ref().map(|secret| secret.expose().to_owned()),
         redirects: redirects.clone(),
+        scopes: scopes.clone(),
     };
     Ok(sealed(key, network, &registration_of(network), &contents, key::random()?))
 }
@@ -112,7 +115,7 @@ pub(super) fn open_registration(key: &Key, sealed: &Sealed) -> Result<Registrati
     let contents = contents(key, sealed, &registration_of(sealed.network), FORMAT)?;
     let mirror: RegistrationMirror = serde_json::from_slice(&contents).map_err(|_| Unreadable::Damaged)?;
     let client = Client { id: mirror.client_id, secret: mirror.client_secret.map(Secret::new) };
-    Ok(Registration { server: mirror.server, client, redirects: mirror.redirects })
+    Ok(Registration { server: mirror.server, client, redirects: mirror.redirects, scopes: mirror.scopes })
 }
 
 /// Decrypts the contents, if their format is at most `newest`.
@@ -264,7 +267,9 @@ mod tests {
     fn registrations_and_tokens_are_not_interchangeable() {
         let client = Client { id: "id".to_owned(), secret: Some(Secret::new("the secret token")) };
         let redirects = vec!["urn:ietf:wg:oauth:2.0:oob".to_owned()];
-        let registration = Registration { server: "https://example.com".to_owned(), client, redirects };
+        let scopes = vec!["write:statuses".to_owned()];
+        let registration =
+            Registration { server: "https://example.com".to_owned(), client, redirects, scopes };
         let sealed = seal_registration(&known_key(), NetworkKind::Mastodon, &registration).unwrap();
         assert_eq!(open_registration(&known_key(), &sealed), Ok(registration));
         assert_eq!(open(&known_key(), &sealed), Err(Unreadable::Damaged));

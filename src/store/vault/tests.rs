@@ -72,6 +72,7 @@ fn account(name: &str) -> Account {
         credential_fingerprint: "digest".to_owned(),
         automated: None,
         limits: None,
+        pictures: None,
     }
 }
 

@@ -109,6 +109,7 @@ async fn accounts(store: &Sqlite) {
         credential_fingerprint: "digest".to_owned(),
         automated: None,
         limits: None,
+        pictures: None,
     };
     for (name, account) in [("walt", Some(walt)), ("emily", None), ("half", None)] {
         let name: BotName = bot(name);

@@ -1,7 +1,8 @@
 //! Bots: schedule, name, account.
 
 use flockd::flock::NetworkKind;
-use flockd::flock::account::{Account, TextLimits};
+use flockd::flock::account::{Account, ServerPictures, TextLimits};
+use flockd::flock::media::MediaKind;
 use flockd::store::{BotEntry, NotRenamed, StoreError};
 
 use super::Ledger;
@@ -118,6 +119,12 @@ pub(super) async fn an_account_is_remembered(ledger: Ledger) {
         access: text("tweet.read tweet.write"),
         automated: Some(true),
         limits: Some(TextLimits { characters: 5_000, per_url: 25 }),
+        pictures: Some(ServerPictures {
+            per_post: Some(6),
+            max_bytes: Some(16_777_216),
+            kinds: Some(vec![MediaKind::Jpeg, MediaKind::Webp]),
+            ..ServerPictures::default()
+        }),
         ..account("7")
     };
     for account in [whole, account("7"), account("8")] {

@@ -28,7 +28,8 @@ pub(crate) fn nothing() -> ProbeResult {
 /// A post as the account shows it.
 pub(crate) fn shown(remote_id: &str, text: &str, at: DateTime<Utc>) -> RemotePost {
     let url = Some(format!("https://example.org/{remote_id}"));
-    RemotePost { remote_id: remote_id.to_owned(), url, text: text.to_owned(), at, client: None }
+    let (remote_id, text) = (remote_id.to_owned(), text.to_owned());
+    RemotePost { remote_id, url, text, at, client: None, pictures: 0, reply_to: None }
 }
 
 pub(crate) fn posted(remote_id: &str) -> Outcome {
@@ -76,5 +77,6 @@ pub(crate) fn account(handle: &str) -> Account {
         credential_fingerprint: "these tokens".to_owned(),
         automated: None,
         limits: None,
+        pictures: None,
     }
 }

@@ -37,6 +37,7 @@ pub(crate) fn bot(name: &str) -> Bot {
         mentions: Mentions::Warn,
         thread: ThreadMode::Marked,
         alt_optional: false,
+        warnings: flockd::flock::Warnings::Keep,
     }
 }
 

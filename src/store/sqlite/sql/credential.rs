@@ -120,9 +120,9 @@ pub(in crate::store::sqlite) async fn carry(
         network = excluded.network, key_mark = excluded.key_mark, sealed = excluded.sealed, \
         signed_in_at = excluded.signed_in_at, claimed_until = excluded.claimed_until";
     let account = "insert or replace into account (bot, network, id, handle, name, picture_url, access, \
-        learnt_with, automated, max_characters, per_url, server, key, came, came_in_round) \
+        learnt_with, automated, max_characters, per_url, pictures, server, key, came, came_in_round) \
         select ?2, network, id, handle, name, picture_url, access, learnt_with, automated, max_characters, per_url, \
-        server, key, came, came_in_round from account where bot = ?1";
+        pictures, server, key, came, came_in_round from account where bot = ?1";
     for statement in [credential, account] {
         sqlx::query(statement).bind(was.as_str()).bind(name.as_str()).execute(&mut *db).await?;
     }

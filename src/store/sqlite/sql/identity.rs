@@ -31,14 +31,15 @@ const USED_ELSEWHERE: &str = "from post where account = (select key from account
 pub(in super::super) async fn remember(db: &mut SqliteConnection, bot: &BotName, account: &Account) -> Done {
     name_server(db, account).await?;
     let upsert = "insert into account (bot, network, id, server, key, handle, name, picture_url, access, \
-        learnt_with, automated, max_characters, per_url, came, came_in_round) \
-        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, \
+        learnt_with, automated, max_characters, per_url, pictures, came, came_in_round) \
+        values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, \
             (select coalesce(max(came), 0) + 1 from account), \
             (select max(coalesce(max(round), 1), 1) from post where bot = ?1 and line is not null and state <> 'released')) \
         on conflict (bot) do update set network = excluded.network, id = excluded.id, server = excluded.server, \
         key = excluded.key, handle = excluded.handle, name = excluded.name, picture_url = excluded.picture_url, \
         access = excluded.access, learnt_with = excluded.learnt_with, automated = excluded.automated, \
         max_characters = excluded.max_characters, per_url = excluded.per_url, \
+        pictures = excluded.pictures, \
         came = iif(key is excluded.key, came, excluded.came), \
         came_in_round = iif(key is excluded.key, came_in_round, excluded.came_in_round)";
     let query = sqlx::query(upsert).bind(bot.as_str()).bind(account.network.as_str()).bind(&account.id);
@@ -46,7 +47,9 @@ pub(in super::super) async fn remember(db: &mut SqliteConnection, bot: &BotName,
     let query = query.bind(&account.picture_url).bind(&account.access).bind(&account.credential_fingerprint);
     let limits = account.limits;
     let query = query.bind(account.automated).bind(limits.map(|limits| limits.characters));
-    query.bind(limits.map(|limits| limits.per_url)).execute(db).await.map(|_| ())
+    let pictures = account.pictures.as_ref().and_then(|pictures| serde_json::to_string(pictures).ok());
+    let query = query.bind(limits.map(|limits| limits.per_url)).bind(pictures);
+    query.execute(db).await.map(|_| ())
 }
 
 /// What was recorded for the account before its server was known belongs to that server.
