@@ -15,7 +15,9 @@ use super::suggest::short;
 use super::{account, post_options};
 use crate::flock::account::TokenSources;
 use crate::flock::poem::Split;
-use crate::flock::{AtEnd, Bot, BotName, Mentions, NetworkKind, OnMiss, OnUnknown, Order, ThreadMode, Warnings};
+use crate::flock::{
+    AtEnd, Bot, BotName, Mentions, NetworkKind, OnMiss, OnUnknown, Order, ThreadMode, Warnings,
+};
 
 /// The context in which bots are read.
 pub(super) struct Shared<'t> {

@@ -375,7 +375,7 @@ fn price(post: &Post) -> u32 {
 /// What all of this costs on a network.
 fn price_of(network: NetworkKind, content: &PostContent) -> u32 {
     match &content.content {
-        Some(content) => super::rules::price_of(network, content),
+        Some(content) => net::price_of(network, content),
         None => net::price(network, &content.text),
     }
 }
@@ -384,7 +384,7 @@ impl PostContent {
     /// Whether the bot's network takes it.
     fn fits(&self, bot: &Bot, account: Option<&Account>) -> bool {
         match &self.content {
-            Some(content) => super::rules::validate_content(bot, account, content).is_ok(),
+            Some(content) => net::validate_content(bot, account, content).is_ok(),
             None => net::validate(bot, account, &self.text).is_ok(),
         }
     }

@@ -18,6 +18,7 @@ use crate::flock::event::Event;
 use crate::flock::message;
 use crate::flock::message::Message;
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why, content_by_hand};
+use crate::net;
 use crate::store::health_state::CLOCK_TOLERANCE;
 use crate::store::{BotRecord, Command, CommandKind, CommandResult, StoreError};
 
@@ -189,7 +190,7 @@ async fn post(
         return Ok(refused(NOT_IN_TIME));
     }
     let record = engine.bot_record(&bound, now).await?;
-    let fits = |content| super::rules::validate_content(&bound.bot, record.account.as_ref(), content);
+    let fits = |content| net::validate_content(&bound.bot, record.account.as_ref(), content);
     if let Err(problem) = content.as_ref().map_or(Ok(()), fits) {
         return Ok(refused(problem.to_string()));
     }

@@ -14,7 +14,6 @@ mod pacer;
 mod pass;
 pub mod poems;
 mod reconcile;
-mod rules;
 mod run;
 mod settle;
 mod thread;

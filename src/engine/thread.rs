@@ -1,11 +1,14 @@
 //! Threads: which part of one comes next, what it answers, and when it can't be continued. Every part is a post of its own;
 //! the row of the next one is written in the commit that records the one before it, so that a crash loses none.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::BotRun;
 use crate::flock::content::Content;
 use crate::flock::due;
+use crate::flock::network::ThreadRules;
 use crate::flock::poem::{Entry, Poem};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
 use crate::flock::thread::has_replies;
@@ -78,7 +81,10 @@ pub(super) fn part(
 ) -> Draft {
     let bot = &run.bound.bot;
     let text = rest.parts.first().map(|part| part.text.clone()).unwrap_or_default();
-    let pause = super::rules::part_pause(bot.network);
+    let pause = match bot.network.profile().threads {
+        ThreadRules::Replies { pause, .. } => pause,
+        ThreadRules::Whole => Duration::ZERO,
+    };
     let due_at = now + TimeDelta::from_std(pause).unwrap_or_default();
     let price = net::price(bot.network, &text);
     Draft {

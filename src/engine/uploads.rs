@@ -10,12 +10,12 @@ use super::tokens::NotReady;
 use crate::flock::account::Account;
 use crate::flock::content::{Content, FileDigest, Medium};
 use crate::flock::event::Call;
-use crate::flock::media::Upload;
+use crate::flock::media::{MediaKind, Upload};
 use crate::flock::post::{Cause, Post, Why};
 use crate::flock::thread::has_replies;
 use crate::flock::{Bot, NetworkKind};
-use crate::media::{self, PreparedPicture};
-use crate::net::{Picture, Rejection, Session, UploadError};
+use crate::media::{self, PictureLimits, PreparedPicture};
+use crate::net::{self, Picture, Rejection, Session, UploadError};
 use crate::sources::pictures::read_picture;
 use crate::store::StoreError;
 
@@ -116,7 +116,7 @@ pub(super) fn attached(post: &Post) -> Vec<&Medium> {
 
 /// Whether an upload will still be there when a post refers to it.
 fn is_good(network: NetworkKind, upload: &Upload, now: DateTime<Utc>) -> bool {
-    let longest = TimeDelta::from_std(super::rules::max_age(network)).unwrap_or(TimeDelta::MAX);
+    let longest = TimeDelta::from_std(network.profile().media.max_age).unwrap_or(TimeDelta::MAX);
     // A clock that was set back must not keep it alive.
     let age = (now - upload.uploaded_at).abs();
     age < longest && upload.expires_at.is_none_or(|end| end - now > EARLY)
@@ -230,7 +230,7 @@ async fn prepare(
     medium: &Medium,
     bytes: Vec<u8>,
 ) -> Result<Picture, Why> {
-    let limits = super::rules::picture_limits(bot, account);
+    let limits = limits(bot, account);
     let prepared = tokio::task::spawn_blocking(move || media::prepare(&bytes, &limits)).await;
     let PreparedPicture { kind, width, height, bytes } = match prepared {
         Ok(Ok(prepared)) => prepared,
@@ -238,6 +238,20 @@ async fn prepare(
         Err(error) => return Err(trouble_with(medium, &error.to_string())),
     };
     Ok(Picture { bytes, kind, width, height, name: medium.name.clone(), alt: medium.alt.clone() })
+}
+
+/// What the bot's network takes, as the pictures are measured.
+fn limits(bot: &Bot, account: Option<&Account>) -> PictureLimits {
+    let limits = net::media_limits(bot, account);
+    let moves = |kind: &MediaKind| *kind == MediaKind::Gif;
+    PictureLimits {
+        animated: limits.kinds.iter().copied().filter(moves).collect(),
+        kinds: limits.kinds,
+        max_bytes: limits.max_bytes,
+        max_animated_bytes: limits.max_gif_bytes,
+        max_pixels: Some(limits.max_pixels),
+        max_side: Some(limits.max_side),
+    }
 }
 
 fn refused(medium: &Medium, reason: &str) -> PictureTrouble {

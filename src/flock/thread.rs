@@ -22,7 +22,7 @@ super::words! {
 
 /// Whether each part of a thread is a post of its own there; elsewhere an entry is one post, whatever its parts.
 pub const fn has_replies(network: NetworkKind) -> bool {
-    network.needs_account()
+    network.profile().threads.has_replies()
 }
 
 impl Thread {

@@ -1,9 +1,9 @@
 //! How a bot posts an entry: as it is, or cut into a thread if it is too long and the bot wants that; or why it passes the
-//! entry over. What a single text may be is decided in `registry`.
+//! entry over. Whether it fits is decided in `entry`.
 
 use std::borrow::Cow;
 
-use super::adapter::TextError;
+use super::entry::{EntryError, validate_content};
 use super::registry::validate;
 use crate::flock::account::Account;
 use crate::flock::content::Content;
@@ -13,9 +13,9 @@ use crate::flock::{Bot, ThreadMode, thread};
 /// Why a bot passes an entry over.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FitError {
-    /// One of its texts does not fit the network.
+    /// Something in it does not fit the network.
     #[error(transparent)]
-    Text(#[from] TextError),
+    Entry(#[from] EntryError),
     /// The picture of this name has no description.
     #[error("{0} has no alt text: describe it for people who can't see it, or write `alt_optional = true`")]
     NoAlt(String),
@@ -39,17 +39,16 @@ pub fn fit<'e>(
         && let Some(thread) =
             thread::cut(entry, |text| text.is_empty() || validate(bot, account, text).is_ok())
     {
+        validate_content(bot, account, &thread)?;
         return Ok(Some(Cow::Owned(thread)));
     }
     match entry.content.as_deref() {
         Some(content) => {
-            let mut texts =
-                content.parts.iter().filter(|part| part.media.is_empty() || !part.text.is_empty());
-            texts.try_for_each(|part| validate(bot, account, &part.text))?;
+            validate_content(bot, account, content)?;
             Ok(Some(Cow::Borrowed(content)))
         }
         None => {
-            validate(bot, account, &entry.text)?;
+            validate(bot, account, &entry.text).map_err(EntryError::from)?;
             Ok(None)
         }
     }
@@ -60,6 +59,7 @@ mod tests {
     use super::*;
     use crate::flock::poem::{Poem, Split};
     use crate::flock::{NetworkKind, samples};
+    use crate::net::TextError;
 
     fn entry(text: &str) -> Entry {
         Poem::parse(text.as_bytes(), Split::Stanza).unwrap().entries()[0].clone()
@@ -74,7 +74,7 @@ mod tests {
         let line = "seven words stand in this long line ".repeat(5);
         let long = entry(&format!("{line}\n{line}\nend"));
         let refused = fit(&bot(ThreadMode::Marked), None, &long).unwrap_err();
-        assert!(matches!(refused, FitError::Text(TextError::TooLong { .. })));
+        assert!(matches!(refused, FitError::Entry(EntryError::Text(TextError::TooLong { .. }))));
         let thread = fit(&bot(ThreadMode::Auto), None, &long).unwrap().unwrap();
         assert_eq!(thread.parts.len(), 2);
         let one_line = entry(&line.repeat(2));

@@ -47,7 +47,7 @@ async fn taken(reply: Reply) -> (Verdict, String) {
         Outcome::Unknown { reason } => (Unknown, reason),
         Outcome::UploadsRejected { reason }
         | Outcome::RepliesForbidden { reason }
-        | Outcome::ParentGone { reason } => panic!("{reason}"),
+        | Outcome::ParentGone { reason } => panic!("a post without pictures or parent: {reason}"),
         Outcome::NotAccepted(setback) | Outcome::Unclear(setback) => {
             assert!(setback.answered, "{setback}");
             let wait =

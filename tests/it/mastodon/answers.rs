@@ -25,10 +25,10 @@ async fn taken(fixture: &MastodonFixture, reply: Reply) -> (Verdict, String) {
         Outcome::Posted { remote_id, .. } => (Posted, remote_id),
         Outcome::Refused { reason } => (Refused, reason),
         Outcome::Unknown { reason } => (Unknown, reason),
-        Outcome::Duplicate { reason }
-        | Outcome::UploadsRejected { reason }
+        Outcome::UploadsRejected { reason }
         | Outcome::RepliesForbidden { reason }
-        | Outcome::ParentGone { reason } => panic!("{reason}"),
+        | Outcome::ParentGone { reason } => panic!("a post without pictures or parent: {reason}"),
+        Outcome::Duplicate { reason } => panic!("{reason}"),
         Outcome::NotAccepted(setback) | Outcome::Unclear(setback) => {
             assert!(setback.answered && !setback.token_rejected, "{setback}");
             let fixture: chrono::DateTime<chrono::Utc> = NOON.parse().unwrap();

@@ -47,7 +47,7 @@ async fn an_app_is_registered_once_with_all_redirect_uris() {
         );
         let all: Vec<String> = std::iter::once(OUT_OF_BAND.to_owned()).chain(addresses()).collect();
         assert_eq!((&app.redirects, &registration.redirects), (&all, &all));
-        assert_eq!(app.scopes, "read:accounts read:statuses write:statuses write:accounts");
+        assert_eq!(app.scopes, "read:accounts read:statuses write:statuses write:accounts write:media");
         let again = fake.client_as(Some(registration.clone()));
         assert_eq!(again.register(&addresses()).await, Ok(None), "{software:?}: it is known");
         assert_eq!(fake.apps().len(), 1);
@@ -107,7 +107,10 @@ async fn pkce_is_used_exactly_where_the_server_supports_it() {
         let asked = &fake.asked()[0];
         assert_eq!(asked.get("code_challenge").is_some(), software == Software::Mastodon, "{software:?}");
         assert_eq!(asked.get("force_login"), Some("true"));
-        assert_eq!(asked.get("scope"), Some("read:accounts read:statuses write:statuses write:accounts"));
+        assert_eq!(
+            asked.get("scope"),
+            Some("read:accounts read:statuses write:statuses write:accounts write:media")
+        );
         let exchange =
             fake.requests().into_iter().find(|seen| seen.body.contains("authorization_code")).unwrap();
         assert!(exchange.header("authorization").is_none() && exchange.body.contains("client_secret="));

@@ -10,7 +10,7 @@ use flockd::flock::schedule::{Schedule, Zone};
 use flockd::flock::web::Web;
 use flockd::flock::{
     Alerts, AtEnd, Bot, Flock, KeySource, Mentions, NetworkKind, OnMiss, OnUnknown, Order, PostOptions,
-    ThreadMode,
+    ThreadMode, Warnings,
 };
 
 /// A bot on X that posts every minute, in the order of its poem.
@@ -37,7 +37,7 @@ pub(crate) fn bot(name: &str) -> Bot {
         mentions: Mentions::Warn,
         thread: ThreadMode::Marked,
         alt_optional: false,
-        warnings: flockd::flock::Warnings::Keep,
+        warnings: Warnings::Keep,
     }
 }
 

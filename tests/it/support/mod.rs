@@ -16,6 +16,7 @@ pub mod flock;
 pub mod foreign_answers;
 pub mod hook;
 pub mod machine;
+mod multipart;
 pub mod network;
 pub mod oidc;
 pub mod pds;

@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
+use super::super::multipart;
 use super::apps::fields;
-use super::{FakeAccount, Reply, Request, Shared, multipart, render};
+use super::{FakeAccount, Reply, Request, Shared, render};
 
 impl Shared {
     /// `GET /api/v1/accounts/verify_credentials`.

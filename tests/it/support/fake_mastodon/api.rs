@@ -19,7 +19,7 @@ impl Shared {
             ("POST", "/oauth/revoke") => flat(self.revoke(seen)),
             ("GET", "/api/v2/instance") => self.instance_v2(),
             ("GET", "/api/v1/instance") => self.instance_v1(),
-            (_, path) if path.starts_with("/api/v1/") => self.api(seen),
+            (_, path) if path.starts_with("/api/v1/") || path == "/api/v2/media" => self.api(seen),
             _ => Reply::page(404, "The page you are looking for isn't here."),
         };
         // By the fake's own clock, so that a client can notice that its own is off.
@@ -50,6 +50,7 @@ impl Shared {
         let status = path.strip_prefix("/api/v1/statuses/");
         let source = status.and_then(|rest| rest.strip_suffix("/source"));
         let account = path.strip_prefix("/api/v1/accounts/").and_then(|rest| rest.strip_suffix("/statuses"));
+        let upload = path.strip_prefix("/api/v1/media/");
         type Call<'a> = &'a dyn Fn() -> Reply;
         let (scopes, call): (&[&str], Call) = match (seen.method.as_str(), path, status, source, account) {
             ("GET", "/api/v1/accounts/verify_credentials", ..) => {
@@ -57,6 +58,10 @@ impl Shared {
             }
             ("PATCH", "/api/v1/accounts/update_credentials", ..) => {
                 (&["write:accounts"], &|| self.update(seen, handle))
+            }
+            ("POST", "/api/v2/media", ..) => (&["write:media"], &|| self.upload(seen, handle)),
+            ("GET", ..) if upload.is_some() => {
+                (&["write:media"], &|| self.processed(upload.unwrap_or_default(), handle))
             }
             ("POST", "/api/v1/statuses", ..) => (&["write:statuses"], &|| self.create(seen, handle)),
             ("GET", _, _, Some(id), _) => (&["read:statuses"], &|| self.source(id, handle)),

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::rfc5849;
+use super::super::{multipart, rfc5849};
 use super::oauth::Bearer;
-use super::{FakeMastodon, Reply, Request, Shared, Software, State, multipart};
+use super::{FakeMastodon, Reply, Request, Shared, Software, State};
 
 /// The redirect URI of a client without a listener: the code is shown instead.
 pub const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
@@ -17,6 +17,13 @@ pub struct FakeApp {
     pub scopes: String,
     pub client_id: String,
     pub client_secret: String,
+}
+
+impl FakeApp {
+    /// Whether the app registered this scope, or its parent.
+    pub(super) fn covers(&self, scope: &str) -> bool {
+        self.scopes.split(' ').any(|had| had == scope || Some(had) == scope.split(':').next())
+    }
 }
 
 impl FakeMastodon {

@@ -17,7 +17,7 @@ mod api;
 mod apps;
 mod clients;
 mod keys;
-mod multipart;
+mod media;
 mod oauth;
 mod people;
 mod render;
@@ -41,6 +41,8 @@ pub use clients::{brought, granted};
 pub use people::{Asked, FakeAccount};
 
 use keys::Keys;
+pub use media::FakeUpload;
+use media::Uploads;
 use oauth::OAuth;
 use people::Person;
 use timeline::Timelines;
@@ -81,6 +83,10 @@ pub struct Stored {
     /// The name of the app that it was posted with.
     pub client: Option<String>,
     pub deleted: bool,
+    pub sensitive: bool,
+    /// The ids of its pictures.
+    pub media: Vec<String>,
+    pub reply_to: Option<String>,
 }
 
 /// The running fake.
@@ -105,6 +111,7 @@ struct State {
     numbered: usize,
     timelines: Timelines,
     keys: Keys,
+    uploads: Uploads,
     apps: Vec<FakeApp>,
     oauth: OAuth,
     /// The person at the browser.
@@ -135,6 +142,7 @@ impl State {
             numbered: 0,
             timelines: Timelines::default(),
             keys: Keys::default(),
+            uploads: Uploads::default(),
             apps: Vec::new(),
             oauth: OAuth::default(),
             person: None,

@@ -116,7 +116,7 @@ impl Shared {
                 "app_registration_endpoint": format!("{url}/api/v1/apps"),
                 "revocation_endpoint": format!("{url}/oauth/revoke"),
                 "userinfo_endpoint": format!("{url}/oauth/userinfo"),
-                "scopes_supported": ["read", "write", "write:accounts", "write:statuses", "read:accounts", "read:statuses", "profile", "follow", "push"],
+                "scopes_supported": ["read", "write", "write:accounts", "write:media", "write:statuses", "read:accounts", "read:statuses", "profile", "follow", "push"],
                 "response_types_supported": ["code"],
                 "response_modes_supported": ["query", "fragment", "form_post"],
                 "grant_types_supported": ["authorization_code", "client_credentials"],
@@ -168,9 +168,7 @@ impl Shared {
         let app = state.apps.iter().find(|app| app.client_id == get("client_id"));
         let app = app.ok_or("Client authentication failed due to unknown client")?;
         let known = app.redirects.iter().any(|redirect| redirect == get("redirect_uri"));
-        let allowed: Vec<&str> = app.scopes.split(' ').collect();
-        let covers =
-            |scope: &str| allowed.iter().any(|had| *had == scope || Some(*had) == scope.split(':').next());
+        let covers = |scope: &str| app.covers(scope);
         let checks = [
             ("The redirect uri included is not valid.", known),
             ("The authorization server does not support this response type.", get("response_type") == "code"),
@@ -215,7 +213,14 @@ impl Shared {
         let (app, form) = client(&state, seen)?;
         let get = |name| rfc5849::value(&form, name).ok();
         let (handle, scopes) = match get("grant_type") {
-            Some("client_credentials") => (None, get("scope").unwrap_or("read").to_owned()),
+            Some("client_credentials") => {
+                let scopes = get("scope").unwrap_or("read");
+                if !scopes.split(' ').all(|scope| app.covers(scope)) {
+                    let why = "The requested scope is invalid, unknown, or malformed.";
+                    return Err(refusal(400, "invalid_scope", why));
+                }
+                (None, scopes.to_owned())
+            }
             Some("authorization_code") => {
                 let code = self.redeemed(&mut state, &app, &form)?;
                 (Some(code.handle), code.scopes)

@@ -83,7 +83,8 @@ impl Shared {
         let fields = fields(seen).ok_or_else(|| Reply::json(400, &json!({"error": "Bad Request"})))?;
         let get = |name: &str| fields[name].as_str().unwrap_or_default();
         let (text, spoiler_text) = (get("status").trim(), get("spoiler_text"));
-        if text.is_empty() {
+        let media = self.attached(&fields["media_ids"], handle).map_err(|why| invalid(&why))?;
+        if text.is_empty() && media.is_empty() {
             return Err(invalid("Text darf nicht leer sein"));
         }
         if !get("visibility").is_empty() && !VISIBILITIES.contains(&get("visibility")) {
@@ -91,6 +92,10 @@ impl Shared {
         }
         if self.length(text) + spoiler_text.graphemes(true).count() > self.most() {
             return Err(invalid(&format!("Zeichenlimit von {} überschritten", self.most())));
+        }
+        let reply_to = fields["in_reply_to_id"].as_str().map(str::to_owned);
+        if reply_to.as_deref().is_some_and(|parent| !self.has(parent)) {
+            return Err(self.not_found());
         }
         self.spend(handle)?;
         let client = self.bearer(seen).and_then(|bearer| self.client_of(&bearer));
@@ -107,6 +112,8 @@ impl Shared {
         status.language = fields["language"].as_str().map(str::to_owned);
         status.key = seen.header("idempotency-key").map(str::to_owned);
         status.client = client;
+        status.sensitive = fields["sensitive"] == true;
+        (status.media, status.reply_to) = (media, reply_to);
         Ok((status, kept))
     }
 
@@ -138,7 +145,16 @@ impl Shared {
             key: None,
             client: Some("Web".to_owned()),
             deleted: false,
+            sensitive: false,
+            media: Vec::new(),
+            reply_to: None,
         }
+    }
+
+    /// Whether there is a status that can be answered.
+    fn has(&self, id: &str) -> bool {
+        let state = self.state.lock().unwrap();
+        state.statuses.iter().any(|status| status.id == id && !status.deleted)
     }
 
     /// An id in the server's format, from the time and a number.
@@ -204,9 +220,9 @@ impl Shared {
         json!({
             "id": id,
             "created_at": status.at.to_rfc3339_opts(SecondsFormat::Millis, true),
-            "in_reply_to_id": null,
+            "in_reply_to_id": status.reply_to,
             "in_reply_to_account_id": null,
-            "sensitive": !status.spoiler_text.is_empty(),
+            "sensitive": status.sensitive || !status.spoiler_text.is_empty(),
             "spoiler_text": status.spoiler_text,
             "visibility": status.visibility,
             "language": status.language,
@@ -218,7 +234,7 @@ impl Shared {
             "reblog": null,
             "application": status.client.as_ref().map(|name| json!({"name": name, "website": null})),
             "account": self.account_shown(account),
-            "media_attachments": [], "mentions": [], "tags": [], "emojis": [], "card": null, "poll": null,
+            "media_attachments": state.uploads.shown(&status.media, url), "mentions": [], "tags": [], "emojis": [], "card": null, "poll": null,
         })
     }
 }

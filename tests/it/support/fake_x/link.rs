@@ -8,7 +8,7 @@ const ENDS: &[&str] = &["com", "org", "net", "de", "io"];
 const CODE: usize = 10;
 
 /// The text as X returns it. `id` is the post's: each link of each post gets its own short link.
-pub(super) fn shown(id: &str, text: &str) -> String {
+fn shown(id: &str, text: &str) -> String {
     let (mut shown, mut at) = (String::new(), 0);
     while at < text.len() {
         if let Some(length) = link(text, at) {
@@ -26,6 +26,15 @@ pub(super) fn shown(id: &str, text: &str) -> String {
         }
     }
     shown
+}
+
+/// The same, followed by the short link of the post's pictures, if it has any.
+pub(super) fn shown_with(id: &str, text: &str, has_pictures: bool) -> String {
+    let text = shown(id, text);
+    match has_pictures {
+        true => format!("{text} {}", short(id, "pictures")).trim_start().to_owned(),
+        false => text,
+    }
 }
 
 fn short(id: &str, link: &str) -> String {

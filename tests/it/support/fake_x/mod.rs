@@ -15,6 +15,7 @@
 //! ```
 
 mod link;
+mod media;
 mod oauth1;
 mod oauth2;
 mod ordinary;
@@ -36,6 +37,8 @@ pub use super::fake_server::{Behaviour, Reply, Request, Step};
 pub use oauth2::{CLIENT_ID, CLIENT_SECRET};
 pub use people::{Asked, FakeAccount};
 
+pub use media::FakeMedia;
+use media::Uploads;
 use oauth1::OAuth1;
 use oauth2::OAuth2;
 use people::Person;
@@ -56,6 +59,9 @@ pub struct Stored {
     pub text: String,
     pub at: DateTime<Utc>,
     pub deleted: bool,
+    /// The keys of its pictures.
+    pub media: Vec<String>,
+    pub reply_to: Option<String>,
 }
 
 /// The running fake.
@@ -80,6 +86,9 @@ struct State {
     /// Whether it accepts a text that the account has posted already.
     takes_duplicates: bool,
     timelines: Timelines,
+    uploads: Uploads,
+    /// Whether apps may not reply.
+    forbids_replies: bool,
     /// The person at the browser.
     person: Option<Person>,
     /// The requests to the sign-in pages.

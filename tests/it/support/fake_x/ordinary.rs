@@ -70,7 +70,7 @@ impl Shared {
                 if let Pass::Signed(known) = caller.pass {
                     level = Some(known);
                 }
-                self.called(&caller, method, path, query, &seen.body)
+                self.called(&caller, method, path, query, seen)
             }
         };
         let reset = self.clock.now().timestamp() + 900;
@@ -88,13 +88,17 @@ impl Shared {
         Some(Caller { account, pass: Pass::Signed(level) })
     }
 
-    fn called(&self, caller: &Caller, method: &str, path: &str, query: &str, body: &str) -> Reply {
+    fn called(&self, caller: &Caller, method: &str, path: &str, query: &str, seen: &Request) -> Reply {
         let post = path.strip_prefix("/2/tweets/");
         let user = path.strip_prefix("/2/users/").and_then(|rest| rest.strip_suffix("/tweets"));
+        if path.starts_with("/2/media/") {
+            let forbidden = caller.forbidden_media();
+            return forbidden.unwrap_or_else(|| self.media(&caller.account, method, path, query, seen));
+        }
         let (writes, answer): (bool, &dyn Fn() -> Reply) = match (method, path, post, user) {
             ("GET", "/2/users/me", ..) => (false, &|| self.me(&caller.account, query)),
             ("GET", _, _, Some(user)) => (false, &|| self.timeline(user, query)),
-            ("POST", "/2/tweets", ..) => (true, &|| self.create(&caller.account, body)),
+            ("POST", "/2/tweets", ..) => (true, &|| self.create(&caller.account, &seen.body)),
             ("DELETE", _, Some(id), _) => (true, &|| self.delete(&caller.account, id)),
             _ => return Reply::problem(404, "about:blank", "Not Found", "Not Found"),
         };
@@ -159,30 +163,58 @@ impl Shared {
             ));
         }
         let text = fields.get("text").and_then(Value::as_str).unwrap_or_default();
-        if text.trim().is_empty() {
+        let ids = &fields.get("media").unwrap_or(&Value::Null)["media_ids"];
+        let ids: Vec<&str> = ids.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if text.trim().is_empty() && ids.is_empty() {
             return invalid("text or media is required");
         }
+        let reply = fields.get("reply").unwrap_or(&Value::Null);
+        let reply_to = reply["in_reply_to_tweet_id"].as_str().map(str::to_owned);
         let mut state = self.state.lock().unwrap();
+        if let Some(refusal) = state.refuses_reply(reply_to.as_deref()) {
+            return refusal;
+        }
         if weight(text) > 280 {
             return not_permitted();
         }
-        let same = |post: &Stored| post.handle == account.handle && post.text == text && !post.deleted;
+        let same = |post: &Stored| {
+            let plain = post.media.is_empty() && ids.is_empty();
+            post.handle == account.handle && post.text == text && plain && !post.deleted
+        };
         if !state.takes_duplicates && state.posts.iter().any(same) {
             let detail = "You are not allowed to create a Tweet with duplicate content.";
             return Reply::problem(403, "about:blank", "Forbidden", detail);
         }
+        let Some(media) = state.uploads.attach(&ids, &account.handle, self.clock.now()) else {
+            return invalid("Your media IDs are invalid.");
+        };
         let Stored { id, text, .. } = state.store(&account.handle, text, self.clock.now());
+        if let Some(stored) = state.posts.last_mut() {
+            (stored.media, stored.reply_to) = (media, reply_to);
+        }
         self.fake_server.has_changed();
         Reply::json(201, &json!({"data": {"id": id, "text": text, "edit_history_tweet_ids": [id]}}))
     }
 }
 
 impl State {
+    /// Why a post can't answer another one.
+    fn refuses_reply(&self, parent: Option<&str>) -> Option<Reply> {
+        let parent = parent?;
+        if self.forbids_replies {
+            return Some(not_permitted());
+        }
+        let is_there = self.posts.iter().any(|post| post.id == parent && !post.deleted);
+        let detail = "You attempted to reply to a Tweet that is deleted or not visible to you.";
+        (!is_there).then(|| Reply::problem(403, "about:blank", "Forbidden", detail))
+    }
+
     /// Stores a post. Its id shows when it was made, and no other post has it.
     pub(super) fn store(&mut self, handle: &str, text: &str, at: DateTime<Utc>) -> Stored {
         let number = i64::try_from(self.posts.len()).unwrap() % 4_096;
         let id = (((at.timestamp_millis() - EPOCH_MS) << 22) + number).to_string();
-        let post = Stored { id, handle: handle.to_owned(), text: text.to_owned(), at, deleted: false };
+        let (handle, text, media) = (handle.to_owned(), text.to_owned(), Vec::new());
+        let post = Stored { id, handle, text, at, deleted: false, media, reply_to: None };
         self.posts.push(post.clone());
         self.timelines.hide(&post.id);
         post
@@ -190,6 +222,14 @@ impl State {
 }
 
 impl Caller {
+    /// Why the tokens do not allow uploads.
+    fn forbidden_media(&self) -> Option<Reply> {
+        match &self.pass {
+            Pass::Signed(_) => self.forbidden(true),
+            Pass::Borne(scopes) => (!scopes.iter().any(|scope| scope == "media.write")).then(not_permitted),
+        }
+    }
+
     /// Why the tokens do not allow this.
     fn forbidden(&self, writes: bool) -> Option<Reply> {
         match &self.pass {

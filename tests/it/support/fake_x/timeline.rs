@@ -23,7 +23,10 @@ const PARAMETERS: &[&str] = &[
     "exclude",
     "tweet.fields",
     "post.fields",
+    "expansions",
 ];
+/// The supported expansions.
+const EXPANSIONS: [&str; 2] = ["attachments.media_keys", "referenced_tweets.id"];
 /// The prefix of the id in a token, so that neither is mistaken for the other.
 const TOKEN: &str = "7140w";
 
@@ -49,6 +52,8 @@ struct Wanted {
     without_retweets: bool,
     without_replies: bool,
     dated: bool,
+    /// Whether pictures and parents are shown.
+    expanded: [bool; 2],
     most: usize,
 }
 
@@ -143,28 +148,43 @@ impl State {
         }
         let mut fitting = visible.into_iter().filter(|post| !post.deleted && wanted.has(post));
         let page: Vec<&Stored> = fitting.by_ref().take(wanted.most).collect();
-        self.timelines.returned += page.len();
-        answer(&page, fitting.next().is_some(), wanted.dated)
+        let parents = page.iter().filter_map(|post| post.reply_to.as_ref()).filter(|_| wanted.expanded[1]);
+        let parents: Vec<&Stored> =
+            parents.filter_map(|id| self.posts.iter().find(|post| post.id == *id && !post.deleted)).collect();
+        self.timelines.returned += page.len() + parents.len();
+        answer(&page, fitting.next().is_some(), &parents, wanted)
     }
 }
 
-fn answer(page: &[&Stored], more: bool, dated: bool) -> Value {
+fn answer(page: &[&Stored], more: bool, parents: &[&Stored], wanted: &Wanted) -> Value {
     let mut meta = json!({"result_count": page.len()});
     let (Some(newest), Some(oldest)) = (page.first(), page.last()) else { return json!({"meta": meta}) };
     (meta["newest_id"], meta["oldest_id"]) = (json!(newest.id), json!(oldest.id));
     if more {
         meta["next_token"] = json!(format!("{TOKEN}{:x}", number(&oldest.id)));
     }
-    let data: Vec<Value> = page.iter().map(|post| shown(post, dated)).collect();
-    json!({"data": data, "meta": meta})
+    let data: Vec<Value> = page.iter().map(|post| shown(post, wanted)).collect();
+    let mut answer = json!({"data": data, "meta": meta});
+    if !parents.is_empty() {
+        let parents: Vec<Value> = parents.iter().map(|post| shown(post, wanted)).collect();
+        answer["includes"] = json!({"tweets": parents});
+    }
+    answer
 }
 
-fn shown(post: &Stored, dated: bool) -> Value {
+fn shown(post: &Stored, wanted: &Wanted) -> Value {
     let mut fields = Map::new();
     fields.insert("id".to_owned(), json!(post.id));
-    fields.insert("text".to_owned(), json!(link::shown(&post.id, &post.text)));
+    fields.insert("text".to_owned(), json!(link::shown_with(&post.id, &post.text, !post.media.is_empty())));
     fields.insert("edit_history_tweet_ids".to_owned(), json!([post.id]));
-    if dated {
+    if wanted.expanded[0] && !post.media.is_empty() {
+        fields.insert("attachments".to_owned(), json!({"media_keys": post.media}));
+    }
+    if let Some(parent) = post.reply_to.as_ref().filter(|_| wanted.expanded[1]) {
+        let referenced = json!([{"type": "replied_to", "id": parent}]);
+        fields.insert("referenced_tweets".to_owned(), referenced);
+    }
+    if wanted.dated {
         let at = post.at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         fields.insert("created_at".to_owned(), json!(at));
     }
@@ -213,6 +233,9 @@ impl Wanted {
         if let Some(odd) = fields().find(|word| !["id", "text", "created_at"].contains(word)) {
             return Err(wrong("tweet.fields", odd, "not one of [id,text,created_at]"));
         }
+        if let Some(odd) = list("expansions").find(|word| !EXPANSIONS.contains(word)) {
+            return Err(wrong("expansions", odd, "not one of [attachments.media_keys,referenced_tweets.id]"));
+        }
         Ok(Self {
             since_id: id("since_id")?,
             until_id: id("until_id")?,
@@ -222,6 +245,7 @@ impl Wanted {
             without_retweets: list("exclude").any(|word| word == "retweets"),
             without_replies: list("exclude").any(|word| word == "replies"),
             dated: fields().any(|word| word == "created_at"),
+            expanded: EXPANSIONS.map(|known| list("expansions").any(|word| word == known)),
             most,
         })
     }

@@ -1,18 +1,18 @@
 //! The parts of a body of the type `multipart/form-data` (RFC 7578), as far as a test needs them.
 
-use super::Request;
+use super::fake_server::Request;
 
 /// One part.
 #[derive(Debug, Clone)]
-pub(super) struct Part {
-    pub(super) name: String,
+pub struct Part {
+    pub name: String,
     /// The type of a file.
-    pub(super) kind: Option<String>,
-    pub(super) bytes: Vec<u8>,
+    pub kind: Option<String>,
+    pub bytes: Vec<u8>,
 }
 
 /// The parts of a request; `None` if it is not multipart, or malformed.
-pub(super) fn parts(seen: &Request) -> Option<Vec<Part>> {
+pub fn parts(seen: &Request) -> Option<Vec<Part>> {
     let kind = seen.header("content-type")?;
     let boundary = kind.strip_prefix("multipart/form-data; boundary=")?.trim_matches('"');
     let delimiter = format!("\r\n--{boundary}");
