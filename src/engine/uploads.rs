@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use tokio::sync::Semaphore;
 
 use super::BotRun;
 use super::tokens::NotReady;
@@ -32,6 +33,8 @@ const PROCESSING: [Duration; 10] = [
     Duration::from_secs(30),
     Duration::from_secs(30),
 ];
+/// A decoded picture takes much memory, so there is one at a time.
+static DECODING: Semaphore = Semaphore::const_new(1);
 /// An upload that expires within this time is made again: sending takes a moment, and clocks differ.
 const EARLY: TimeDelta = TimeDelta::minutes(2);
 
@@ -231,6 +234,8 @@ async fn prepare(
     bytes: Vec<u8>,
 ) -> Result<Picture, Why> {
     let limits = limits(bot, account);
+    // The semaphore is never closed.
+    let _one_at_a_time = DECODING.acquire().await.ok();
     let prepared = tokio::task::spawn_blocking(move || media::prepare(&bytes, &limits)).await;
     let PreparedPicture { kind, width, height, bytes } = match prepared {
         Ok(Ok(prepared)) => prepared,
