@@ -1,6 +1,6 @@
-//! The verbs that act on bots: `flockd post`, `delete`, `settle`, `pause`, `resume`, `skip` and `pass`. Only
-//! the ledger's owner may execute them. If a daemon owns the ledger, the command is written to the ledger and
-//! this process waits for the reply; otherwise this process becomes the owner.
+//! The verbs that act on bots: `flockd post`, `resume-post`, `delete`, `settle`, `pause`, `resume`, `skip` and
+//! `pass`. Only the ledger's owner may execute them. If a daemon owns the ledger, the command is written to the
+//! ledger and this process waits for the reply; otherwise this process becomes the owner.
 
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
@@ -14,6 +14,7 @@ use rand::RngExt;
 use rand::rngs::StdRng;
 
 use super::configuration::Configured;
+use super::pictures::{self, PictureArgs};
 use super::{Bots, output, posts, signals};
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
@@ -21,7 +22,7 @@ use crate::daemon::sd_notify::SdNotify;
 use crate::daemon::{self, DaemonOptions};
 use crate::flock::BotName;
 use crate::flock::message::Piece;
-use crate::flock::post::{Post, PostId, State, text_by_hand};
+use crate::flock::post::{Post, PostId, State, content_by_hand};
 use crate::flock::schedule::Zone;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Command, CommandKind, CommandResult, Filter, Store, StoreError};
@@ -40,17 +41,34 @@ const PATIENCE: TimeDelta = TimeDelta::seconds(90);
 /// How long to wait for a daemon that only has to be notified.
 const MENTION: Duration = Duration::from_secs(5);
 
+/// How many posts are read at a time to find one by its link.
+const READ_AT_ONCE: u32 = 1_000;
+
 /// Maximum number of commands that are awaited at a time.
 const AT_ONCE: usize = 32;
 
-pub(super) async fn post(known: Configured, bot: &str, text: Option<String>) -> Result<ExitCode> {
+pub(super) async fn post(
+    known: Configured,
+    bot: &str,
+    text: Option<String>,
+    given: PictureArgs,
+) -> Result<ExitCode> {
     known.bot(bot)?;
     let text = match text.as_deref() {
-        None => None,
-        Some("-") => Some(text_by_hand(&standard_input()?)?),
-        Some(text) => Some(text_by_hand(text)?),
+        Some("-") => Some(standard_input()?),
+        _ => text,
     };
-    execute(known, CommandKind::Post { bot: bot.to_owned(), text }).await
+    let pictures = given.read().await?;
+    let bot = bot.to_owned();
+    let kind = match text {
+        None if pictures.is_empty() => CommandKind::Post { bot, text: None },
+        text => {
+            let content = content_by_hand(&text.unwrap_or_default(), pictures::media_of(&pictures))?;
+            CommandKind::of_content(bot, content)
+        }
+    };
+    pictures::keep(&known, &pictures).await?;
+    execute(known, kind).await
 }
 
 fn standard_input() -> Result<String> {
@@ -70,7 +88,9 @@ fn standard_input() -> Result<String> {
 pub(super) async fn delete(known: Configured, bot: &str, which: &str) -> Result<ExitCode> {
     let name: BotName = bot.parse()?;
     let ledger = Sqlite::open_as_client(&known.flock.database).await?.context("there is no ledger yet")?;
-    let post = found(&ledger, &name, which).await;
+    let post = found(&ledger, Some(&name), which).await.with_context(|| {
+        format!("{name} has no post {which:?}: `flockd posts {name}` lists them with their ids")
+    });
     // Closed, so that this process can become the ledger's owner.
     ledger.close().await;
     let post = post?;
@@ -83,19 +103,40 @@ pub(super) async fn delete(known: Configured, bot: &str, which: &str) -> Result<
     execute(known, kind).await
 }
 
-/// The post with this id or link on the network, or with an id that starts with this text.
-async fn found(ledger: &Sqlite, bot: &BotName, which: &str) -> Result<Post> {
-    if which.parse::<PostId>().is_err() {
-        let filter = Filter { bot: Some(bot.clone()), ..Filter::default() };
-        let is_it = |post: &Post| [&post.remote_id, &post.url].into_iter().flatten().any(|it| it == which);
-        if let Some(post) = ledger.posts(&filter).await?.into_iter().find(is_it) {
-            return Ok(post);
+pub(super) async fn resume_post(known: Configured, which: &str) -> Result<ExitCode> {
+    let ledger = Sqlite::open_as_client(&known.flock.database).await?.context("there is no ledger yet")?;
+    let post = found(&ledger, None, which).await;
+    // Closed, so that this process can become the ledger's owner.
+    ledger.close().await;
+    let post = post?;
+    let kind = CommandKind::ResumePost { bot: post.bot.to_string(), post: post.id.to_string() };
+    execute(known, kind).await
+}
+
+/// The post with this id or link on the network, or with an id that starts with this text. `bot` limits links, not ids.
+async fn found(ledger: &Sqlite, bot: Option<&BotName>, which: &str) -> Result<Post> {
+    if which.parse::<PostId>().is_err()
+        && let Some(post) = linked(ledger, bot, which).await?
+    {
+        return Ok(post);
+    }
+    posts::by_id(ledger, which).await
+}
+
+/// The post that the network knows by this id or link; it may be a part of a thread.
+async fn linked(ledger: &Sqlite, bot: Option<&BotName>, which: &str) -> Result<Option<Post>> {
+    let is_it = |post: &Post| [&post.remote_id, &post.url].into_iter().flatten().any(|it| it == which);
+    let mut filter = Filter { bot: bot.cloned(), limit: Some(READ_AT_ONCE), ..Filter::default() };
+    loop {
+        let posts = ledger.posts(&filter).await?;
+        let Some(last) = posts.last() else { return Ok(None) };
+        filter.before = Some(last.id);
+        let heads: Vec<PostId> = posts.iter().filter(|post| post.parts() > 1).map(|post| post.id).collect();
+        let parts = ledger.parts_of(&heads).await?;
+        if let Some(post) = posts.into_iter().chain(parts).find(is_it) {
+            return Ok(Some(post));
         }
     }
-    let by_id = posts::by_id(ledger, which).await;
-    by_id.with_context(|| {
-        format!("{bot} has no post {which:?}: `flockd posts {bot}` lists them with their ids")
-    })
 }
 
 pub(super) async fn settle(known: Configured, post: &str, posted: bool) -> Result<ExitCode> {

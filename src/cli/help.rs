@@ -7,7 +7,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 pub(super) const GROUPS: &[(&str, &[&str])] = &[
     ("Set up a flock", &["init", "check", "enroll", "whoami", "profile", "unenroll"]),
     ("Run it", &["run", "status", "next", "preview", "posts", "dashboard", "health"]),
-    ("Act on bots", &["post", "delete", "pause", "resume", "skip", "pass", "settle"]),
+    ("Act on bots", &["post", "resume-post", "delete", "pause", "resume", "skip", "pass", "settle"]),
     ("Keep the ledger", &["backup", "restore", "export", "import", "vault"]),
     ("Help", &["doctor", "explain", "password", "completions", "man", "help"]),
 ];

@@ -21,6 +21,7 @@ mod log;
 mod man;
 mod next;
 mod output;
+mod pictures;
 mod posts;
 mod preview;
 mod profile;
@@ -121,13 +122,21 @@ enum Verb {
     Preview(preview::PreviewArgs),
     /// List posts from the ledger, with what was not posted and why
     Posts(posts::PostsArgs),
-    /// Post now: the given text, or the bot's next line
+    /// Post now: the given text and pictures, or the bot's next line
     Post {
         /// The bot
         #[arg(add = bot_names())]
         bot: String,
-        /// The text; `-` reads it from standard input; without it, the next line of the poem
+        /// The text; `-` reads it from standard input; a line `---` begins the next part of a thread. Without text
+        /// and pictures, the next line of the poem
         text: Option<String>,
+        #[command(flatten)]
+        pictures: pictures::PictureArgs,
+    },
+    /// Continue a thread that broke off
+    ResumePost {
+        /// The post: the id of any of its parts as `flockd posts` shows it, or an id or link on the network
+        post: String,
     },
     /// Delete a post from its network; its line stays used
     Delete {
@@ -321,7 +330,8 @@ pub async fn run(arguments: Arguments) -> Result<ExitCode> {
         Verb::Next(which) => next::next(&known().await?, which).await,
         Verb::Preview(which) => preview::preview(&known().await?, which).await,
         Verb::Posts(which) => posts::posts(&known().await?, which).await,
-        Verb::Post { bot, text } => commands::post(known().await?, &bot, text).await,
+        Verb::Post { bot, text, pictures } => commands::post(known().await?, &bot, text, pictures).await,
+        Verb::ResumePost { post } => commands::resume_post(known().await?, &post).await,
         Verb::Delete { bot, post } => commands::delete(known().await?, &bot, &post).await,
         Verb::Profile { bot, wanted } => profile::profile(&load(&config)?, &bot, wanted).await,
         Verb::Vault(VaultVerb::Rekey { from, forget }) => {

@@ -362,9 +362,8 @@ impl Move {
 /// The line between the parts of a thread.
 pub const NEXT_PART: &str = "---";
 
-/// What a person gave, as it will be posted: a text, in which lines that are only `---` begin the next part of a thread, with
-/// pictures in the first.
-pub fn content_by_hand(text: &str, media: Vec<Medium>) -> Result<Content, BadText> {
+/// The parts of a text that a person gave: lines that are only `---` stand between them.
+pub fn parts_by_hand(text: &str) -> Vec<String> {
     let text = text.replace("\r\n", "\n");
     let mut parts = vec![Vec::new()];
     for line in text.split('\n') {
@@ -373,8 +372,13 @@ pub fn content_by_hand(text: &str, media: Vec<Medium>) -> Result<Content, BadTex
             _ => parts.push(Vec::new()),
         }
     }
-    let parts = parts.iter().map(|lines| lines.join("\n")).enumerate();
-    let parts = parts.map(|(number, text)| {
+    parts.iter().map(|lines| lines.join("\n")).collect()
+}
+
+/// What a person gave, as it will be posted: a text, in which lines that are only `---` begin the next part of a thread, with
+/// pictures in the first.
+pub fn content_by_hand(text: &str, media: Vec<Medium>) -> Result<Content, BadText> {
+    let parts = parts_by_hand(text).into_iter().enumerate().map(|(number, text)| {
         let media = if number == 0 { media.clone() } else { Vec::new() };
         let text = match text_by_hand(&text) {
             Err(BadText::Empty) if !media.is_empty() => String::new(),

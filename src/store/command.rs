@@ -110,6 +110,14 @@ pub enum CommandKind {
 }
 
 impl CommandKind {
+    /// Posts what a person gave.
+    pub fn of_content(bot: String, content: Content) -> Self {
+        if content.is_plain() {
+            return Self::Post { bot, text: Some(content.whole_text()) };
+        }
+        Self::PostContent { bot, content }
+    }
+
     /// Whether the ledger alone is enough to execute it.
     pub const fn calls_no_network(&self) -> bool {
         matches!(
