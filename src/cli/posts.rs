@@ -10,11 +10,14 @@ use comfy_table::Cell;
 use super::configuration::Configured;
 use super::output;
 use crate::clock::{Clock, SystemClock};
+use crate::flock::content::{Medium, summary};
 use crate::flock::hint;
 use crate::flock::poem::on_one_line;
 use crate::flock::post::{Post, PostId, State};
 use crate::flock::schedule::Zone;
+use crate::flock::thread::Thread;
 use crate::health::report::PostRow;
+use crate::health::threads::{PartView, ThreadParts, ThreadView};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Filter, Store};
 
@@ -66,43 +69,64 @@ pub(super) async fn posts(known: &Configured, which: PostsArgs) -> Result<ExitCo
         return Ok(ExitCode::SUCCESS);
     };
     let posts = ledger.posts(&filter).await?;
+    let parts = ThreadParts::read(&ledger, &posts).await?;
+    let threads: Vec<ThreadView<'_>> = posts.iter().map(|post| parts.of(post)).collect();
     if json {
-        output::print_json(&posts.iter().map(PostRow::from).collect::<Vec<_>>())?;
+        output::print_json(&threads.into_iter().map(PostRow::from).collect::<Vec<_>>())?;
     } else if posts.is_empty() {
         output::say("no posts match")?;
     } else if which.long {
-        posts.iter().try_for_each(|post| print_whole(post, &known.flock.timezone))?;
+        threads.iter().try_for_each(|thread| print_whole(thread, &known.flock.timezone))?;
     } else {
-        print(&ledger, &posts, &known.flock.timezone).await?;
+        print(&ledger, &threads, &known.flock.timezone).await?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A line for each post; a post that was not made has its reason below.
-async fn print(ledger: &Sqlite, posts: &[Post], zone: &Zone) -> Result<()> {
+/// A line for each post; a post or a thread that did not come to its end has the reason below.
+async fn print(ledger: &Sqlite, threads: &[ThreadView<'_>], zone: &Zone) -> Result<()> {
     let now = SystemClock.now();
-    let ids: Vec<PostId> = posts.iter().map(|post| post.id).collect();
+    let ids: Vec<PostId> = threads.iter().map(|thread| thread.head.id).collect();
     let length = ledger.distinct_id_length(&ids).await?.max(SHORTEST_ID);
     let mut table = output::table(&["id", "when", "bot", "state", "text"]);
-    for post in posts {
-        let text = post.text.as_deref().unwrap_or("-");
+    for ThreadView { head: post, .. } in threads {
+        let text = summary(post.text.as_deref().unwrap_or("-"), post.content.as_ref());
         let cells = [
             Cell::new(post.id.to_string().get(..length).unwrap_or_default()),
             Cell::new(output::brief(post.settled_at.unwrap_or(post.planned_at), now, zone)),
             Cell::new(&post.bot),
             output::word(post.state.as_str()),
-            Cell::new(on_one_line(text, LONGEST_TEXT)),
+            Cell::new(on_one_line(&text, LONGEST_TEXT)),
         ];
         output::one_line(&mut table, cells);
     }
     output::keep_whole(&mut table, &["id", "when", "bot", "state"]);
-    let reasons: Vec<Option<String>> = posts.iter().map(|post| post.reason.clone()).collect();
-    output::print_with_notes(&table, &reasons)?;
+    let notes: Vec<Option<String>> = threads.iter().map(|thread| note(thread, length)).collect();
+    output::print_with_notes(&table, &notes)?;
     output::say_zone(zone)
 }
 
+/// Why a post was not made, or a thread did not come to its end; the id of a post is shown with this length.
+fn note(thread: &ThreadView<'_>, length: usize) -> Option<String> {
+    let head = thread.head;
+    let is_begun = matches!(head.state, State::Posted | State::Deleted);
+    if !is_begun || !matches!(thread.progress(), Thread::Going | Thread::Partial) {
+        return head.reason.clone();
+    }
+    let mut note = format!("{} of {} parts", thread.posted(), head.parts());
+    if let Some(reason) = thread.obstacle().and_then(|part| part.reason.as_deref()) {
+        note = format!("{note}: {reason}");
+    }
+    if thread.may_be_continued() {
+        let id = head.id.to_string();
+        note = format!("{note}; `flockd resume-post {}` continues it", id.get(..length).unwrap_or(&id));
+    }
+    Some(note)
+}
+
 /// Everything about one post, with a blank line after it.
-fn print_whole(post: &Post, zone: &Zone) -> Result<()> {
+fn print_whole(thread: &ThreadView<'_>, zone: &Zone) -> Result<()> {
+    let post = thread.head;
     let time = |at: DateTime<Utc>| output::local(at, zone);
     let facts = [
         ("id", Some(post.id.to_string())),
@@ -114,10 +138,32 @@ fn print_whole(post: &Post, zone: &Zone) -> Result<()> {
         ("settled", post.settled_at.map(time)),
         ("attempts", (post.attempts > 1).then(|| post.attempts.to_string())),
         ("link", post.url.clone()),
-        ("text", post.text.as_ref().map(|text| text.replace('\n', "\n          "))),
+        (
+            "thread",
+            (post.parts() > 1)
+                .then(|| note(thread, usize::MAX).map(|note| hint::typed(&note).into_owned()))
+                .flatten(),
+        ),
+        ("warning", post.content.as_ref().and_then(|content| content.spoiler_text.clone())),
     ];
-    let facts = facts.into_iter().filter_map(|(what, value)| Some(format!("{what:<10}{}", value?)));
-    facts.chain([String::new()]).try_for_each(|line| output::show(&line))
+    let facts = facts.into_iter().filter_map(|(what, value)| Some(fact(what, &value?)));
+    let said = thread.said();
+    let said = said.iter().enumerate().flat_map(|(at, part)| facts_of(at, part, said.len()));
+    facts.chain(said).chain([String::new()]).try_for_each(|line| output::show(&line))
+}
+
+/// What a part of a thread says, and where; of a single post only what it says.
+fn facts_of(at: usize, part: &PartView<'_>, of: usize) -> Vec<String> {
+    let state = part.post.map_or("not begun", |post| post.state.as_str());
+    let url = part.post.and_then(|post| post.url.as_deref()).unwrap_or_default();
+    let place = (of > 1).then(|| fact(&format!("part {}", at + 1), format!("{state} {url}").trim_end()));
+    let text = (!part.text.is_empty()).then(|| fact("text", part.text));
+    let picture = |Medium { name, alt, .. }: &Medium| fact("picture", &format!("{name}: {alt}"));
+    place.into_iter().chain(text).chain(part.media.iter().map(picture)).collect()
+}
+
+fn fact(what: &str, value: &str) -> String {
+    format!("{what:<10}{}", value.replace('\n', "\n          "))
 }
 
 /// The post whose id starts with this text.

@@ -14,11 +14,12 @@ use super::output;
 use crate::clock::{Clock, SystemClock};
 use crate::daemon::accounts;
 use crate::flock::Bot;
+use crate::flock::content::{Part, summary};
 use crate::flock::poem::on_one_line;
 use crate::flock::schedule::Zone;
 use crate::forecast::preview::{ComingPost, Preview, Reach, preview as coming};
 use crate::health::health;
-use crate::health::report::instant;
+use crate::health::report::{MediumRow, instant};
 use crate::sources;
 use crate::store::Store;
 use crate::store::health_state::HealthState;
@@ -42,15 +43,25 @@ struct ComingRow<'a> {
     entry: Option<String>,
     round: Option<u32>,
     text: &'a str,
-    parts: [PartRow<'a>; 1],
+    parts: Vec<ComingPart<'a>>,
 }
 
 /// A part of a post.
 #[derive(Debug, Serialize)]
-struct PartRow<'a> {
+struct ComingPart<'a> {
     text: &'a str,
-    /// Lines of a poem have no pictures.
-    media: [&'a str; 0],
+    media: Vec<MediumRow<'a>>,
+}
+
+/// What a post says, part by part.
+fn parts(post: &ComingPost) -> Vec<ComingPart<'_>> {
+    let Some(content) = &post.content else {
+        return vec![ComingPart { text: &post.text, media: Vec::new() }];
+    };
+    let parts = content.parts.iter();
+    parts
+        .map(|Part { text, media }| ComingPart { text, media: media.iter().map(MediumRow::from).collect() })
+        .collect()
 }
 
 impl<'a> ComingRow<'a> {
@@ -62,7 +73,7 @@ impl<'a> ComingRow<'a> {
             entry: post.entry.map(|(_, line)| line.to_string()),
             round: post.entry.map(|(round, _)| round),
             text: &post.text,
-            parts: [PartRow { text: &post.text, media: [] }],
+            parts: parts(post),
         }
     }
 }
@@ -79,7 +90,7 @@ pub(super) struct PreviewArgs {
     /// Up to this day, 2026-12-24, in the flock's zone, or this instant, 2026-12-24T18:00:00Z
     #[arg(long, value_name = "DATE", value_parser = end)]
     until: Option<End>,
-    /// Show each text whole
+    /// Show each post whole, with its parts and pictures
     #[arg(short, long, conflicts_with = "json")]
     long: bool,
     #[command(flatten)]
@@ -180,7 +191,8 @@ fn print(bot: &Bot, preview: &Preview, which: &PreviewArgs, now: DateTime<Utc>, 
     for post in &preview.posts {
         let entry = post.entry.map(|(_, line)| line.brief()).unwrap_or_default();
         let (when, distance) = (output::brief(post.due_at, now, zone), output::distance(post.due_at, now));
-        let cells = [when, distance, entry, on_one_line(&post.text, LONGEST_TEXT)];
+        let cells =
+            [when, distance, entry, on_one_line(&summary(&post.text, post.content.as_ref()), LONGEST_TEXT)];
         output::one_line(&mut table, cells.map(Cell::new));
     }
     output::keep_whole(&mut table, &["when", "", "entry"]);
@@ -193,5 +205,17 @@ fn print(bot: &Bot, preview: &Preview, which: &PreviewArgs, now: DateTime<Utc>, 
 fn print_whole(post: &ComingPost, zone: &Zone) -> Result<()> {
     let entry = post.entry.map_or_else(|| "by hand".to_owned(), |(_, line)| line.brief());
     output::show(&format!("{}  {entry}", output::local(post.due_at, zone)))?;
-    output::show(&format!("    {}\n", post.text.replace('\n', "\n    ")))
+    let parts = parts(post);
+    let said = parts.iter().enumerate().flat_map(|(at, part)| said(at, part, parts.len()));
+    said.chain([String::new()]).try_for_each(|line| output::show(&line))
+}
+
+/// The lines of a part.
+fn said(at: usize, part: &ComingPart<'_>, of: usize) -> Vec<String> {
+    let place = (of > 1).then(|| format!("    part {} of {of}", at + 1));
+    let text = (!part.text.is_empty()).then(|| format!("    {}", part.text.replace('\n', "\n    ")));
+    let picture = |medium: &MediumRow<'_>| {
+        format!("    picture {}: {}", medium.name, medium.alt.replace('\n', "\n    "))
+    };
+    place.into_iter().chain(text).chain(part.media.iter().map(picture)).collect()
 }

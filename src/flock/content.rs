@@ -1,6 +1,8 @@
 //! What an entry says: its parts, each a text with pictures, and how it is shown. Where entries come from is decided in
 //! [`super::poem`], what a picture's file holds in [`super::media`].
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -91,6 +93,17 @@ impl TryFrom<String> for FileDigest {
     fn try_from(digits: String) -> Result<Self, &'static str> {
         let bytes = hex::decode(digits).ok();
         bytes.and_then(|bytes| Self::from_bytes(&bytes)).ok_or("a digest has 64 hexadecimal digits")
+    }
+}
+
+/// A text for lists: the post's own, or what its pictures show if it has no text.
+pub fn summary<'a>(text: &'a str, content: Option<&'a Content>) -> Cow<'a, str> {
+    match content {
+        Some(content) if text.trim().is_empty() => {
+            let alts: Vec<&str> = content.media().map(|medium| medium.alt.as_str()).collect();
+            Cow::Owned(format!("[{}]", alts.join("; ")))
+        }
+        _ => Cow::Borrowed(text),
     }
 }
 

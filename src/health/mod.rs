@@ -2,7 +2,8 @@
 //! slot.
 //!
 //! [`health`] covers one bot, `snapshot` all of them, and [`HealthCache`] keeps the newest snapshot for the
-//! pages, the metrics and the probes of a monitoring system. `report` defines the JSON that programs read.
+//! pages, the metrics and the probes of a monitoring system. `report` defines the JSON that programs read, [`threads`] which
+//! parts a post has.
 //! `store::health_state` derives the state from the ledger; [`alerts`](crate::alerts) decides what is
 //! reported to a person.
 
@@ -11,6 +12,7 @@ mod line_counts;
 pub mod renamed;
 pub mod report;
 mod snapshot;
+pub mod threads;
 
 use std::collections::HashMap;
 use std::sync::Arc;

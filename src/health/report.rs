@@ -5,9 +5,10 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
 
 use super::health;
+use super::threads::{PartView, ThreadView};
 use crate::flock::Bot;
 use crate::flock::account::Account;
-use crate::flock::post::Post;
+use crate::flock::content::Medium;
 use crate::store::{Refusal, Store, StoreError};
 
 /// The state of a flock's bots.
@@ -170,10 +171,69 @@ pub struct PostRow<'a> {
     pub cause: Option<&'a str>,
     /// The round of its line, from 1.
     pub round: Option<u32>,
+    /// How far its thread has come.
+    pub thread: &'a str,
+    /// What it says, part by part; `text` is all of it.
+    pub parts: Vec<PartRow<'a>>,
 }
 
-impl<'a> From<&'a Post> for PostRow<'a> {
-    fn from(post: &'a Post) -> Self {
+/// A part of a post as JSON.
+#[derive(Debug, Serialize)]
+pub struct PartRow<'a> {
+    /// Which part of its thread it is, from 0.
+    pub part: usize,
+    /// Its text.
+    pub text: &'a str,
+    /// Its pictures.
+    pub media: Vec<MediumRow<'a>>,
+    /// Its state; none if its turn has not come. Where a thread is one post, all parts have the post's.
+    pub state: Option<&'a str>,
+    /// The id of its post.
+    pub id: Option<String>,
+    /// The id on the network.
+    pub remote_id: Option<&'a str>,
+    /// Its URL.
+    pub url: Option<&'a str>,
+    /// Why it was not posted, and what to do.
+    pub reason: Option<&'a str>,
+    /// The cause if it was not posted, in one word.
+    pub cause: Option<&'a str>,
+}
+
+/// A picture as JSON.
+#[derive(Debug, Serialize)]
+pub struct MediumRow<'a> {
+    /// The name of its file.
+    pub name: &'a str,
+    /// Its description.
+    pub alt: &'a str,
+}
+
+impl<'a> From<&'a Medium> for MediumRow<'a> {
+    fn from(medium: &'a Medium) -> Self {
+        Self { name: &medium.name, alt: &medium.alt }
+    }
+}
+
+impl<'a> From<(usize, PartView<'a>)> for PartRow<'a> {
+    fn from((part, PartView { text, media, post }): (usize, PartView<'a>)) -> Self {
+        Self {
+            part,
+            text,
+            media: media.iter().map(MediumRow::from).collect(),
+            state: post.map(|post| post.state.as_str()),
+            id: post.map(|post| post.id.to_string()),
+            remote_id: post.and_then(|post| post.remote_id.as_deref()),
+            url: post.and_then(|post| post.url.as_deref()),
+            reason: post.and_then(|post| post.reason.as_deref()),
+            cause: post.and_then(|post| post.cause).map(|cause| cause.as_str()),
+        }
+    }
+}
+
+impl<'a> From<ThreadView<'a>> for PostRow<'a> {
+    fn from(thread: ThreadView<'a>) -> Self {
+        let post = thread.head;
         Self {
             id: post.id.to_string(),
             bot: post.bot.as_str(),
@@ -189,6 +249,8 @@ impl<'a> From<&'a Post> for PostRow<'a> {
             settled_at: post.settled_at.map(instant),
             cause: post.cause.map(|cause| cause.as_str()),
             round: post.entry.map(|(round, _)| round),
+            thread: thread.progress().as_str(),
+            parts: thread.said().into_iter().enumerate().map(PartRow::from).collect(),
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::flock::NetworkKind;
 use crate::flock::post;
 use crate::forecast::upcoming::next_slots;
 use crate::health::report::{PostRow, RefusedReload, SlotRow, StatusReport, bot_row, instant};
+use crate::health::threads::ThreadParts;
 use crate::store::{Filter, StoreError};
 use crate::web::page::ledger_unavailable;
 use crate::web::request::Parameters;
@@ -56,10 +57,19 @@ pub(super) async fn posts(State(site): State<Site>, uri: Uri) -> Response {
         Ok(filter) => filter,
         Err(problem) => return bad_request(problem),
     };
-    match site.ledger_result(site.store.posts(&filter).await) {
-        Some(posts) => response::json(StatusCode::OK, &posts.iter().map(PostRow::from).collect::<Vec<_>>()),
+    match site.ledger_result(read_posts(&site, &filter).await) {
+        Some((posts, parts)) => {
+            let rows: Vec<PostRow<'_>> = posts.iter().map(|post| parts.of(post).into()).collect();
+            response::json(StatusCode::OK, &rows)
+        }
         None => ledger_unavailable(&uri),
     }
+}
+
+async fn read_posts(site: &Site, filter: &Filter) -> Result<(Vec<post::Post>, ThreadParts), StoreError> {
+    let posts = site.store.posts(filter).await?;
+    let parts = ThreadParts::read(&*site.store, &posts).await?;
+    Ok((posts, parts))
 }
 
 fn filter(query: &Parameters) -> Result<Filter, &'static str> {
