@@ -1,9 +1,12 @@
 //! The pictures of posts: their kinds, and what a network keeps of them until they are posted. What is in their files is the
 //! business of `media`.
 
+use std::collections::{BTreeMap, HashMap};
+
 use chrono::{DateTime, Utc};
 
 use super::content::FileDigest;
+use super::post::PostId;
 use super::words;
 
 words! {
@@ -60,6 +63,24 @@ mod tests {
         kind.as_str().strip_prefix("image/").unwrap()
     }
 }
+
+/// A picture that a post on a feed shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownPicture {
+    /// The digest of its bytes, as they are served.
+    pub digest: FileDigest,
+    /// Its format.
+    pub kind: MediaKind,
+    /// The number of its bytes.
+    pub length: u64,
+    /// Its width in pixels.
+    pub width: u32,
+    /// Its height in pixels.
+    pub height: u32,
+}
+
+/// The pictures of posts on feeds, by the place among their post's pictures, from 0.
+pub type ShownPictures = HashMap<PostId, BTreeMap<u32, ShownPicture>>;
 
 /// A picture that a network has received, and that no post refers to yet.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -34,7 +34,7 @@ use self::transfer::{Arrivals, BadLine, Imported, Record};
 use crate::flock::account::Account;
 use crate::flock::choose::{History, NO_ROUND, Seed};
 use crate::flock::content::FileDigest;
-use crate::flock::media::{MediaKind, Upload};
+use crate::flock::media::{MediaKind, ShownPictures, Upload};
 use crate::flock::poem::{EntryId, EntryKey};
 use crate::flock::post::{Move, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
@@ -177,6 +177,9 @@ pub trait Store: Sessions + Send + Sync {
 
     /// A picture that was kept.
     async fn medium(&self, digest: FileDigest) -> Result<Option<(MediaKind, Vec<u8>)>, StoreError>;
+
+    /// The pictures of these posts on feeds, as far as they are kept.
+    async fn shown_pictures(&self, posts: &[PostId]) -> Result<ShownPictures, StoreError>;
 
     /// Whether a post on a feed shows this picture to readers.
     async fn is_shown(&self, digest: FileDigest) -> Result<bool, StoreError>;

@@ -14,7 +14,7 @@ const STYLE_VERSION: u32 = fnv1a(STYLE.as_bytes());
 const SCRIPT_VERSION: u32 = fnv1a(SCRIPT.as_bytes());
 
 /// For a file that never changes at its address: a year, the longest time that caches honor.
-const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+pub(super) const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const ONE_DAY: &str = "public, max-age=86400";
 
 /// The style sheet's address, relative to the front page.

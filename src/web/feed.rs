@@ -1,14 +1,19 @@
 //! A bot's Atom feed (RFC 4287). It depends only on the posts: the same posts give the same bytes, so a
 //! client that polls gets 304.
 
+use std::collections::BTreeMap;
+
 use atom_syndication::{Content, Entry, Feed, FixedDateTime, Generator, Link, Person, Text, WriteConfig};
 use chrono::DateTime;
 use maud::{Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
-use super::posts::{posted_at, title};
+use super::posts::posted_at;
 use super::response::Document;
+use super::said::{headline, parts, warning};
 use crate::flock::Bot;
+use crate::flock::content::Content as Said;
+use crate::flock::media::{ShownPicture, ShownPictures};
 use crate::flock::post::Post;
 use crate::flock::text::legal_in_xml;
 
@@ -16,14 +21,14 @@ use crate::flock::text::legal_in_xml;
 const MEDIA_TYPE: &str = "application/atom+xml; charset=utf-8";
 
 /// The feed of a bot with these posts, newest first.
-pub(super) fn document(public_url: &str, bot: &Bot, posts: &[Post]) -> Document {
-    let feed = feed(public_url, bot, posts);
+pub(super) fn document(public_url: &str, bot: &Bot, posts: &[Post], pictures: &ShownPictures) -> Document {
+    let feed = feed(public_url, bot, posts, pictures);
     let config = WriteConfig { write_document_declaration: true, indent_size: Some(2) };
     let body = feed.write_with_config(Vec::new(), config).expect("writing to memory does not fail");
     Document::dated(body, MEDIA_TYPE, feed.updated.to_utc())
 }
 
-fn feed(public_url: &str, bot: &Bot, posts: &[Post]) -> Feed {
+fn feed(public_url: &str, bot: &Bot, posts: &[Post], pictures: &ShownPictures) -> Feed {
     let name = bot.name.to_string();
     let own = format!("{public_url}/feeds/{name}.atom");
     let read = format!("{public_url}/feeds/{name}");
@@ -34,7 +39,7 @@ fn feed(public_url: &str, bot: &Bot, posts: &[Post]) -> Feed {
         authors: vec![Person { name, ..Person::default() }],
         generator: Some(Generator { value: "flockd".to_owned(), ..Generator::default() }),
         links: vec![link("self", "application/atom+xml", own), link("alternate", "text/html", read)],
-        entries: posts.iter().filter_map(|post| entry(public_url, post)).collect(),
+        entries: posts.iter().filter_map(|post| entry(public_url, post, pictures.get(&post.id))).collect(),
         ..Feed::default()
     }
 }
@@ -53,28 +58,67 @@ fn feed_updated(posts: &[Post]) -> FixedDateTime {
     posts.iter().map(posted_at).max().unwrap_or(DateTime::UNIX_EPOCH).fixed_offset()
 }
 
-fn entry(public_url: &str, post: &Post) -> Option<Entry> {
+fn entry(public_url: &str, post: &Post, pictures: Option<&BTreeMap<u32, ShownPicture>>) -> Option<Entry> {
     let text = legal_in_xml(post.text.as_deref()?);
     let at = posted_at(post);
+    let mut links = vec![link("alternate", "text/html", format!("{public_url}/posts/{}", post.id))];
+    links.extend(
+        pictures.into_iter().flat_map(BTreeMap::values).map(|picture| enclosure(public_url, picture)),
+    );
     Some(Entry {
-        title: Text::plain(title(&text)),
+        title: Text::plain(legal_in_xml(&headline(post))),
         id: format!("urn:uuid:{}", post.id),
         updated: at.fixed_offset(),
         published: Some(at.fixed_offset()),
-        links: vec![link("alternate", "text/html", format!("{public_url}/posts/{}", post.id))],
-        content: Some(content(text)),
+        links,
+        content: Some(match post.content.as_ref().filter(|said| is_more_than_text(said)) {
+            Some(said) => html_content(&all(public_url, said, pictures)),
+            None => content(text),
+        }),
         ..Entry::default()
     })
+}
+
+fn is_more_than_text(said: &Said) -> bool {
+    said.parts.len() > 1 || said.media().next().is_some() || said.spoiler_text.is_some()
+}
+
+/// A picture as a file that belongs to the entry: many readers show the first.
+fn enclosure(public_url: &str, picture: &ShownPicture) -> Link {
+    let file = link("enclosure", picture.kind.as_str(), format!("{public_url}/media/{}", picture.digest));
+    Link { length: Some(picture.length.to_string()), ..file }
 }
 
 /// A single line is plain text. Readers may fold the line breaks of plain text (RFC 4287, 3.1.1.1), so a
 /// stanza is HTML.
 fn content(text: String) -> Content {
-    let (kind, value) = match text.contains('\n') {
-        false => ("text", text),
-        true => ("html", with_breaks(&text).into_string()),
-    };
-    Content { content_type: Some(kind.to_owned()), value: Some(value), ..Content::default() }
+    match text.contains('\n') {
+        true => html_content(&with_breaks(&text)),
+        false => Content { content_type: Some("text".to_owned()), value: Some(text), ..Content::default() },
+    }
+}
+
+fn html_content(content: &Markup) -> Content {
+    let value = content.clone().into_string();
+    Content { content_type: Some("html".to_owned()), value: Some(value), ..Content::default() }
+}
+
+/// The warning first, as a reader may hide nothing, then the parts with their pictures.
+fn all(public_url: &str, said: &Said, pictures: Option<&BTreeMap<u32, ShownPicture>>) -> Markup {
+    html! {
+        @if let Some(warning) = warning(said) { p { strong { (legal_in_xml(warning)) } } }
+        @for (part, media) in parts(said, pictures) {
+            @if !part.text.is_empty() { p { (with_breaks(&legal_in_xml(&part.text))) } }
+            @for (medium, shown) in media {
+                @match shown {
+                    Some(ShownPicture { digest, width, height, .. }) => p {
+                        img src={ (public_url) "/media/" (digest) } alt=(legal_in_xml(&medium.alt)) width=(width) height=(height);
+                    },
+                    None => p { "[" (legal_in_xml(&medium.alt)) "]" },
+                }
+            }
+        }
+    }
 }
 
 /// The lines separated by `<br>`, with their indents as no-break spaces, which HTML does not fold.
@@ -103,7 +147,8 @@ mod tests {
 
     fn rendered(posts: &[Post]) -> (Feed, String) {
         let bot = samples::bot("emily", NetworkKind::Feed);
-        let xml = String::from_utf8(document("http://birds.test", &bot, posts).body).unwrap();
+        let xml = String::from_utf8(document("http://birds.test", &bot, posts, &ShownPictures::new()).body)
+            .unwrap();
         (xml.parse().unwrap(), xml)
     }
 

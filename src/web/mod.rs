@@ -1,7 +1,7 @@
 //! The daemon's web server: the dashboard, the feeds with a page for each post, health and metrics.
 //!
 //! Every request passes [`auth`] first. [`site`] has the data for all pages, [`page`] their layout,
-//! [`response`] their headers. The pages for readers are in [`public`], those for people with a session in
+//! [`response`] their headers, [`said`] what a post says. The pages for readers are in [`public`], those for people with a session in
 //! [`dashboard`]. The listener handles connections and their timeouts, the engine posts.
 
 mod assets;
@@ -11,6 +11,7 @@ mod events;
 mod feed;
 mod forecasts;
 mod health;
+mod media;
 pub mod metrics;
 mod origin;
 mod page;
@@ -18,6 +19,7 @@ mod posts;
 mod public;
 mod request;
 mod response;
+mod said;
 mod site;
 #[cfg(test)]
 mod tests;
@@ -75,6 +77,7 @@ pub fn router(site: Site) -> Router {
         .route("/", get(front))
         .route("/posts/{id}", get(public::post))
         .route("/feeds/{file}", get(public::feed))
+        .route("/media/{digest}", get(media::picture))
         .route("/style.css", get(assets::style))
         .route("/script.js", get(assets::script))
         .route("/icon.svg", get(assets::icon))

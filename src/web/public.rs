@@ -11,11 +11,13 @@ use maud::{Markup, html};
 
 use super::feed;
 use super::page::{self, Layout, grouped};
-use super::posts::{address, posted, posted_at, title, verse};
+use super::posts::{address, posted, posted_at};
 use super::request::Parameters;
 use super::response::{self, Document};
+use super::said::{headline, pictures_of, said};
 use super::site::Site;
 use super::times::LocalTimes;
+use crate::flock::media::ShownPictures;
 use crate::flock::post::{Post, PostId, State as PostState};
 use crate::flock::{Bot, Flock, NetworkKind};
 use crate::store::{Filter, StoreError};
@@ -51,6 +53,8 @@ struct Index<'a> {
     bots: Vec<(&'a Arc<Bot>, Option<Post>)>,
     /// The newest posts of all bots, newest first; only on the first page.
     newest: Vec<Post>,
+    /// Their pictures.
+    pictures: ShownPictures,
 }
 
 /// `GET /` where the dashboard is off.
@@ -77,7 +81,8 @@ async fn read_index<'a>(site: &Site, flock: &'a Flock, page: PageNumber) -> Resu
         bots.push((bot, last));
     }
     let newest = if page.number == 1 { newest } else { Vec::new() };
-    Ok(Index { flock, page, bots, newest })
+    let pictures = pictures_of(site, &newest).await?;
+    Ok(Index { flock, page, bots, newest, pictures })
 }
 
 async fn last_post(site: &Site, bot: &Bot) -> Result<Option<Post>, StoreError> {
@@ -99,24 +104,26 @@ pub(super) async fn feed(
     let Some(bot) = flock.bot(name).filter(|bot| has_feed(bot)) else {
         return page::not_found(uri).await;
     };
-    let document = |posts: Vec<Post>| match is_atom {
-        true => feed::document(&flock.web.public_url, bot, &posts),
-        false => Document::page(feed_page(&flock, bot, &posts)),
+    let document = |posts: &[Post], pictures: &ShownPictures| match is_atom {
+        true => feed::document(&flock.web.public_url, bot, posts, pictures),
+        false => Document::page(feed_page(&flock, bot, posts, pictures)),
     };
     match site.ledger_result(feed_posts(&site, bot).await) {
-        Some(posts) => response::conditional(&headers, document(posts)),
+        Some((posts, pictures)) => response::conditional(&headers, document(&posts, &pictures)),
         None => page::ledger_unavailable(&uri),
     }
 }
 
-async fn feed_posts(site: &Site, bot: &Bot) -> Result<Vec<Post>, StoreError> {
+async fn feed_posts(site: &Site, bot: &Bot) -> Result<(Vec<Post>, ShownPictures), StoreError> {
     let filter = Filter {
         bot: Some(bot.name.clone()),
         network: Some(NetworkKind::Feed),
         limit: Some(FEED_ENTRIES),
         ..Filter::default()
     };
-    posted(site, filter).await
+    let posts = posted(site, filter).await?;
+    let pictures = pictures_of(site, &posts).await?;
+    Ok((posts, pictures))
 }
 
 /// `GET /posts/{id}`: one post of a feed.
@@ -130,7 +137,9 @@ pub(super) async fn post(
         return page::not_found(uri).await;
     };
     match site.ledger_result(feed_post(&site, id).await) {
-        Some(Some(post)) => response::conditional(&headers, Document::page(post_page(&site.flock(), &post))),
+        Some(Some((post, pictures))) => {
+            response::conditional(&headers, Document::page(post_page(&site.flock(), &post, &pictures)))
+        }
         Some(None) => page::not_found(uri).await,
         None => page::ledger_unavailable(&uri),
     }
@@ -141,10 +150,12 @@ fn canonical_id(text: &str) -> Option<PostId> {
     text.parse::<PostId>().ok().filter(|id| id.to_string() == text)
 }
 
-/// A post with a page here: it was posted to a feed and not deleted.
-async fn feed_post(site: &Site, id: PostId) -> Result<Option<Post>, StoreError> {
+/// A post with a page here, and its pictures: it was posted to a feed and not deleted.
+async fn feed_post(site: &Site, id: PostId) -> Result<Option<(Post, ShownPictures)>, StoreError> {
     let is_here = |post: &Post| post.network == NetworkKind::Feed && post.state == PostState::Posted;
-    Ok(site.store.post(id).await?.filter(is_here))
+    let Some(post) = site.store.post(id).await?.filter(is_here) else { return Ok(None) };
+    let pictures = pictures_of(site, std::slice::from_ref(&post)).await?;
+    Ok(Some((post, pictures)))
 }
 
 fn index_page(index: &Index<'_>) -> Markup {
@@ -204,7 +215,7 @@ fn latest_lines(index: &Index<'_>) -> Markup {
             @if index.newest.is_empty() { (no_lines(index.flock)) }
             @for posts in days {
                 h3 { (times.heading(posted_at(&posts[0]))) }
-                @for post in posts { (line(post, &times)) }
+                @for post in posts { (line(post, &index.pictures, &times)) }
             }
         }
     }
@@ -223,11 +234,10 @@ fn no_lines(flock: &Flock) -> Markup {
     }
 }
 
-fn line(post: &Post, times: &LocalTimes) -> Markup {
-    let text = post.text.as_deref().unwrap_or_default();
+fn line(post: &Post, pictures: &ShownPictures, times: &LocalTimes) -> Markup {
     html! {
         article {
-            (verse(text))
+            (said("./", post, pictures))
             p.by {
                 b { (post.bot) } " "
                 @match address(post) {
@@ -265,7 +275,7 @@ fn bot_card(bot: &Bot, last: Option<&Post>, times: &LocalTimes) -> Markup {
         }
         @match last {
             Some(post) => p.last {
-                bdi.said lang="" { (title(post.text.as_deref().unwrap_or_default())) } " "
+                bdi.said lang="" { (headline(post)) } " "
                 (times.full(posted_at(post)))
             },
             None => p.last { "Nothing posted yet." },
@@ -288,7 +298,7 @@ fn page_links(page: PageNumber) -> Markup {
     }
 }
 
-fn feed_page(flock: &Flock, bot: &Bot, posts: &[Post]) -> Markup {
+fn feed_page(flock: &Flock, bot: &Bot, posts: &[Post], pictures: &ShownPictures) -> Markup {
     let times = LocalTimes::of_flock(flock);
     let days = posts.chunk_by(|one, next| times.day(posted_at(one)) == times.day(posted_at(next)));
     let layout = Layout {
@@ -307,24 +317,23 @@ fn feed_page(flock: &Flock, bot: &Bot, posts: &[Post]) -> Markup {
             @if posts.is_empty() { p.none { "Nothing posted yet." } }
             @for posts in days {
                 h2 { (times.heading(posted_at(&posts[0]))) }
-                @for post in posts { (feed_line(post, &times)) }
+                @for post in posts { (feed_line(post, pictures, &times)) }
             }
         }
     })
 }
 
-fn feed_line(post: &Post, times: &LocalTimes) -> Markup {
+fn feed_line(post: &Post, pictures: &ShownPictures, times: &LocalTimes) -> Markup {
     html! {
         article {
-            (verse(post.text.as_deref().unwrap_or_default()))
+            (said("../", post, pictures))
             p.by { a href={ "../posts/" (post.id) } { (times.clock(posted_at(post))) } }
         }
     }
 }
 
-fn post_page(flock: &Flock, post: &Post) -> Markup {
-    let text = post.text.as_deref().unwrap_or_default();
-    let title = format!("{} · {}", title(text), post.bot);
+fn post_page(flock: &Flock, post: &Post, pictures: &ShownPictures) -> Markup {
+    let title = format!("{} · {}", headline(post), post.bot);
     let bot = flock.bot(post.bot.as_str()).filter(|bot| has_feed(bot));
     let head = feed_links("../", bot.iter().map(|bot| &***bot));
     let times = LocalTimes::of_flock(flock);
@@ -332,7 +341,7 @@ fn post_page(flock: &Flock, post: &Post) -> Markup {
     layout.page(&html! {
         article {
             h1.unseen { "A line by " (post.bot) }
-            (verse(text))
+            (said("../", post, pictures))
             p.by {
                 @match bot {
                     Some(bot) => a.name href=(reading_address("../", bot)) { (bot.name) },

@@ -12,19 +12,23 @@ const LONGEST: usize = 600;
 const MAY_USE: &[(&str, &[&str])] = &[
     ("flock", &[]),
     ("clock", &["flock"]),
+    ("media", &["flock"]),
     ("listener", &[]),
     ("files", &[]),
     ("media", &["flock"]),
     ("config", &["files", "flock"]),
-    ("sources", &["files", "flock", "clock"]),
+    ("sources", &["files", "flock", "clock", "media"]),
     ("net", &["files", "flock", "clock"]),
     ("store", &["files", "flock", "clock"]),
-    ("engine", &["flock", "clock", "sources", "net", "store"]),
+    ("engine", &["flock", "clock", "media", "sources", "net", "store"]),
     ("health", &["flock", "clock", "sources", "net", "store"]),
     ("forecast", &["flock", "net", "store"]),
     ("alerts", &["flock", "clock", "sources", "net", "store", "health"]),
     ("enroll", &["flock", "clock", "listener", "net", "store"]),
-    ("web", &["flock", "clock", "listener", "sources", "net", "store", "health", "forecast", "enroll"]),
+    (
+        "web",
+        &["flock", "clock", "listener", "media", "sources", "net", "store", "health", "forecast", "enroll"],
+    ),
     (
         "daemon",
         &[
@@ -35,8 +39,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "files", "flock", "clock", "config", "sources", "net", "store", "health", "forecast", "alerts",
-            "engine", "enroll", "web", "daemon",
+            "files", "flock", "clock", "config", "media", "sources", "net", "store", "health", "forecast",
+            "alerts", "engine", "enroll", "web", "daemon",
         ],
     ),
 ];

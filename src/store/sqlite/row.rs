@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use crate::flock::account::{Account, ServerPictures, TextLimits};
 use crate::flock::choose::Seed;
 use crate::flock::content::{Content, FileDigest};
-use crate::flock::media::{MediaKind, Upload};
+use crate::flock::media::{MediaKind, ShownPicture, Upload};
 use crate::flock::poem::{EntryId, EntryKey};
 use crate::flock::post::{Cause, Post, PostId, State, Why};
 use crate::flock::{BotName, NetworkKind};
@@ -143,6 +143,22 @@ pub(super) fn place(row: &SqliteRow) -> Read<u32> {
 /// A picture of a feed.
 pub(super) fn medium(row: &SqliteRow) -> Read<(MediaKind, Vec<u8>)> {
     Ok((parsed(row, "kind", MediaKind::from_word)?, row.try_get("bytes")?))
+}
+
+/// A picture that a post on a feed shows, with the post and the place among its pictures.
+pub(super) fn shown_picture(row: &SqliteRow) -> Read<(PostId, u32, ShownPicture)> {
+    let post = parsed(row, "post", |id| id.parse().ok())?;
+    let digest: &[u8] = row.try_get("digest")?;
+    let length: i64 = row.try_get("length")?;
+    let picture = ShownPicture {
+        digest: FileDigest::from_bytes(digest)
+            .ok_or_else(|| unreadable("digest", "bytes that are no digest"))?,
+        kind: parsed(row, "kind", MediaKind::from_word)?,
+        length: length.unsigned_abs(),
+        width: row.try_get("width")?,
+        height: row.try_get("height")?,
+    };
+    Ok((post, place(row)?, picture))
 }
 
 fn optional_id(row: &SqliteRow, column: &'static str) -> Read<Option<PostId>> {

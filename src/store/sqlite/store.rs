@@ -12,7 +12,7 @@ use super::{backup, credential, job, notifier, permissions, row, sql, transfer};
 use crate::flock::account::Account;
 use crate::flock::choose::Seed;
 use crate::flock::content::FileDigest;
-use crate::flock::media::{MediaKind, Upload};
+use crate::flock::media::{MediaKind, ShownPictures, Upload};
 use crate::flock::poem::{EntryId, EntryKey};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::{BotName, NetworkKind};
@@ -180,6 +180,17 @@ impl Store for Sqlite {
     async fn medium(&self, digest: FileDigest) -> Result<Option<(MediaKind, Vec<u8>)>, StoreError> {
         let row = read!(self, content::medium(digest))?;
         row.as_ref().map(row::medium).transpose().map_err(|error| self.explain(&error))
+    }
+
+    async fn shown_pictures(&self, posts: &[PostId]) -> Result<ShownPictures, StoreError> {
+        let ids: Vec<String> = posts.iter().map(PostId::to_string).collect();
+        let ids = as_json(&ids)?;
+        let mut pictures = ShownPictures::new();
+        for row in read!(self, content::shown_pictures(&ids))? {
+            let (post, place, picture) = row::shown_picture(&row).map_err(|error| self.explain(&error))?;
+            pictures.entry(post).or_default().insert(place, picture);
+        }
+        Ok(pictures)
     }
 
     async fn is_shown(&self, digest: FileDigest) -> Result<bool, StoreError> {

@@ -46,7 +46,7 @@ impl Access {
         let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
         match first {
             "style.css" | "script.js" | "icon.svg" | "callback" => Self::Public,
-            "posts" | "feeds" => Self::Opened(Open::Feeds),
+            "posts" | "feeds" | "media" => Self::Opened(Open::Feeds),
             "healthz" | "readyz" => Self::Opened(Open::Health),
             "metrics" => Self::Opened(Open::Metrics),
             "enter" => Self::SignIn,

@@ -21,8 +21,9 @@ use crate::store::health_state::HealthState;
 use crate::store::{Refusal, StoreError};
 use crate::web::auth::SessionToken;
 use crate::web::page::{counted, grouped, ledger_unavailable, not_found};
-use crate::web::posts::{posted_at, title};
+use crate::web::posts::posted_at;
 use crate::web::request::Parameters;
+use crate::web::said::headline;
 use crate::web::site::Site;
 use crate::web::times::LocalTimes;
 
@@ -372,7 +373,7 @@ fn bot_line(
             div.last {
                 @match (&health.reason, last) {
                     (Some(reason), _) if !health.signed_out => p.why { (layout::message(reason, times)) },
-                    (_, Some(post)) => bdi.said lang="" { (title(post.text.as_deref().unwrap_or_default())) },
+                    (_, Some(post)) => bdi.said lang="" { (headline(post)) },
                     (_, None) => span.none { "Nothing posted yet." },
                 }
                 @if layout::may_act(page.flock) { (remedy(bot, health)) }

@@ -6,10 +6,12 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::layout::{self, DashboardPage, NavItem, Viewer};
+use crate::flock::media::ShownPictures;
 use crate::flock::post::Post;
-use crate::store::Filter;
+use crate::store::{Filter, StoreError};
 use crate::web::page::ledger_unavailable;
-use crate::web::posts::{address, posted, posted_at, verse};
+use crate::web::posts::{address, posted, posted_at};
+use crate::web::said::{pictures_of, said};
 use crate::web::site::Site;
 use crate::web::times::LocalTimes;
 
@@ -18,8 +20,7 @@ const POSTS_SHOWN: u32 = 60;
 
 /// `GET /timeline`.
 pub(super) async fn page(State(site): State<Site>, viewer: Viewer, uri: Uri) -> Response {
-    let filter = Filter { limit: Some(POSTS_SHOWN), ..Filter::default() };
-    let Some(posts) = site.ledger_result(posted(&site, filter).await) else {
+    let Some((posts, pictures)) = site.ledger_result(read(&site).await) else {
         return ledger_unavailable(&uri);
     };
     let page = DashboardPage {
@@ -30,10 +31,16 @@ pub(super) async fn page(State(site): State<Site>, viewer: Viewer, uri: Uri) -> 
         ticket: None,
         viewer: &viewer,
     };
-    page.response(StatusCode::OK, &content(&posts, &viewer.times))
+    page.response(StatusCode::OK, &content(&posts, &pictures, &viewer.times))
 }
 
-fn content(posts: &[Post], times: &LocalTimes) -> Markup {
+async fn read(site: &Site) -> Result<(Vec<Post>, ShownPictures), StoreError> {
+    let posts = posted(site, Filter { limit: Some(POSTS_SHOWN), ..Filter::default() }).await?;
+    let pictures = pictures_of(site, &posts).await?;
+    Ok((posts, pictures))
+}
+
+fn content(posts: &[Post], pictures: &ShownPictures, times: &LocalTimes) -> Markup {
     let days = posts.chunk_by(|one, next| times.day(posted_at(one)) == times.day(posted_at(next)));
     html! {
         div.top { h1 { "Timeline" } p { "The newest lines of all bots." } }
@@ -41,16 +48,16 @@ fn content(posts: &[Post], times: &LocalTimes) -> Markup {
             @if posts.is_empty() { p.none { "No bot has posted yet." } }
             @for posts in days {
                 h2 { (times.heading(posted_at(&posts[0]))) }
-                @for post in posts { (line(post, times)) }
+                @for post in posts { (line(post, pictures, times)) }
             }
         }
     }
 }
 
-fn line(post: &Post, times: &LocalTimes) -> Markup {
+fn line(post: &Post, pictures: &ShownPictures, times: &LocalTimes) -> Markup {
     html! {
         article #{ "post-" (post.id) } {
-            (verse(post.text.as_deref().unwrap_or_default()))
+            (said("./", post, pictures))
             p.by {
                 a.name href={ "./bots/" (post.bot) } { (post.bot) } " on " (layout::network(post.network)) " "
                 @match address(post) {

@@ -1,6 +1,6 @@
 //! Bots and posts for tests, and a ledger in memory that can only be read.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use crate::flock::account::Account;
 use crate::flock::choose::Seed;
 use crate::flock::content::FileDigest;
 use crate::flock::event::Event;
-use crate::flock::media::{MediaKind, Upload};
+use crate::flock::media::{MediaKind, ShownPictures, Upload};
 use crate::flock::poem::{EntryId, EntryKey};
 use crate::flock::post::{Move, Post, PostId, Why};
 use crate::flock::schedule::{Schedule, Zone};
@@ -79,6 +79,10 @@ pub(in crate::web) fn post(bot: &str, minutes: i64, text: &str) -> Post {
 #[derive(Default)]
 pub(in crate::web) struct MemoryStore {
     pub(in crate::web) posts: Mutex<Vec<Post>>,
+    /// The pictures of the posts.
+    pub(in crate::web) pictures: Mutex<ShownPictures>,
+    /// The pictures that are kept, also those that no post shows.
+    pub(in crate::web) media: Mutex<HashMap<FileDigest, (MediaKind, Vec<u8>)>>,
     /// Whether every session token is valid.
     pub(in crate::web) has_session: AtomicBool,
     /// Whether reading fails.
@@ -221,13 +225,20 @@ impl Store for MemoryStore {
     ) -> Result<(), StoreError> {
         never()
     }
-    async fn medium(&self, _: FileDigest) -> Result<Option<(MediaKind, Vec<u8>)>, StoreError> {
+    async fn medium(&self, digest: FileDigest) -> Result<Option<(MediaKind, Vec<u8>)>, StoreError> {
         self.check().await?;
-        Ok(None)
+        Ok(self.media.lock().unwrap().get(&digest).cloned())
     }
-    async fn is_shown(&self, _: FileDigest) -> Result<bool, StoreError> {
+    async fn shown_pictures(&self, _: &[PostId]) -> Result<ShownPictures, StoreError> {
         self.check().await?;
-        Ok(false)
+        Ok(self.pictures.lock().unwrap().clone())
+    }
+    async fn is_shown(&self, digest: FileDigest) -> Result<bool, StoreError> {
+        self.check().await?;
+        let pictures = self.pictures.lock().unwrap();
+        let is_shown =
+            pictures.values().flat_map(|of_post| of_post.values()).any(|picture| picture.digest == digest);
+        Ok(is_shown)
     }
     async fn drop_unused_media(&self, _: DateTime<Utc>) -> Result<(), StoreError> {
         never()

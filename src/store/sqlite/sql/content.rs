@@ -104,6 +104,13 @@ pub(in super::super) async fn medium(
     sqlx::query(select).bind(digest.as_bytes()).fetch_optional(db).await
 }
 
+/// The pictures of posts on feeds that are kept. Their bytes are not read for this.
+pub(in super::super) async fn shown_pictures(db: &mut SqliteConnection, posts: &str) -> Done<Vec<SqliteRow>> {
+    let select = "select post, place, width, height, medium.digest, kind, length(bytes) as length from upload \
+        join medium on medium.digest = unhex(upload.remote_id) where post in (select value from json_each(?1))";
+    sqlx::query(select).bind(posts).fetch_all(db).await
+}
+
 /// Whether a post on a feed shows a picture to readers.
 pub(in super::super) async fn is_shown(db: &mut SqliteConnection, digest: FileDigest) -> Done<bool> {
     let select = "select exists (select 1 from upload join post on post.id = upload.post \
