@@ -20,6 +20,11 @@ impl Parameters {
         Self(url::form_urlencoded::parse(text).into_owned().collect())
     }
 
+    /// These names and values.
+    pub(super) const fn of(all: Vec<(String, String)>) -> Self {
+        Self(all)
+    }
+
     /// The first parameter of that name; empty if there is none.
     pub(super) fn get(&self, name: &str) -> &str {
         self.find(name).unwrap_or_default()

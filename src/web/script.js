@@ -1,4 +1,4 @@
-// Enhances the dashboard: keeps pages up to date, counts characters as the network does, and opens sign-ins in their
+// Enhances the dashboard: keeps pages up to date, counts characters as the network does, asks for what a form lacks, and opens sign-ins in their
 // own window. Without it every page works, and shows the state at loading.
 "use strict";
 (() => {
@@ -82,18 +82,33 @@
 
   // The length of a text as its network counts it. Only the server knows the rules.
   for (const field of document.querySelectorAll("textarea[data-count]")) {
-    const count = document.getElementById(field.getAttribute("aria-describedby"));
+    const count = field.form.querySelector("output");
     let last = 0;
     const ask = async () => {
       const mine = ++last;
       const answer = await fetch(`${field.dataset.count}?${new URLSearchParams({ text: field.value })}`);
       if (!answer.ok || mine !== last) return;
-      const { length, max, problem } = await answer.json();
-      count.textContent = field.value.trim() ? `${length} of ${max}${problem ? `: ${problem}` : ""}` : `up to ${max}`;
-      count.classList.toggle("bad", Boolean(problem) && field.value.trim() !== "");
+      const { max, parts } = await answer.json();
+      const one = ({ length, problem }) => `${length} of ${max}${problem ? `: ${problem}` : ""}`;
+      const all = parts.length === 1 ? one(parts[0]) : parts.map((part, at) => `part ${at + 1}: ${one(part)}`).join(" · ");
+      count.textContent = field.value.trim() ? all : `up to ${max}`;
+      count.classList.toggle("bad", parts.some((part) => part.problem) && field.value.trim() !== "");
     };
     let wait = 0;
     field.addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(ask, 150); });
+  }
+
+  // A picture needs a description, and a post without pictures a text. The server checks that too.
+  const composer = document.querySelector("form.composer");
+  if (composer) {
+    const files = [...composer.querySelectorAll("input[type=file]")];
+    const text = composer.querySelector("[name=text]");
+    const demand = () => {
+      for (const file of files) document.getElementById(file.dataset.describedBy).required = file.files.length > 0;
+      text.required = files.every((file) => !file.files.length);
+    };
+    composer.addEventListener("change", demand);
+    demand();
   }
 
   // The reader chooses the zone of all times; the server reads the choice from the cookie.

@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::FromRef;
 use chrono::{DateTime, Utc};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
+use super::auth::UploadGate;
 use super::events::EventStream;
 use super::forecasts::{Forecasts, SlotQuery, UpcomingSlots};
 use super::metrics::Metrics;
@@ -36,6 +37,10 @@ pub struct Site {
     /// Sign-ins in progress; `None` in a dry run.
     pub(super) reception: Option<Arc<WebSignIns>>,
     pub(super) forecasts: Arc<Forecasts>,
+    /// Counts the forms with files that are arriving.
+    pub(super) uploads: UploadGate,
+    /// Held while a picture is decoded.
+    pub(super) decoding: Arc<Mutex<()>>,
     /// Whether the last read of the ledger failed, so that a lasting failure is logged once.
     ledger_failing: Arc<AtomicBool>,
 }
@@ -51,8 +56,20 @@ impl Site {
         events: Arc<EventStream>,
         reception: Option<Arc<WebSignIns>>,
     ) -> Self {
-        let (forecasts, ledger_failing) = Default::default();
-        Self { flock, store, health, metrics, clock, events, reception, forecasts, ledger_failing }
+        let (forecasts, uploads, decoding, ledger_failing) = Default::default();
+        Self {
+            flock,
+            store,
+            health,
+            metrics,
+            clock,
+            events,
+            reception,
+            forecasts,
+            uploads,
+            decoding,
+            ledger_failing,
+        }
     }
 
     /// The current configuration. A reload may replace it while a response is being made.

@@ -33,13 +33,18 @@ impl FromRequest<Site> for SignedForm {
         if !session.matches(&form) {
             return Err(foreign_form(&uri));
         }
-        // Signing out is always allowed.
-        if site.flock().web.dashboard == Dashboard::ReadOnly && uri.path() != "/leave" {
-            let why = "This dashboard is read-only: flock.toml has dashboard = \"read-only\".";
-            return Err(page::error(&uri, StatusCode::FORBIDDEN, "Not possible", why));
-        }
+        may_change(site, &uri)?;
         Ok(Self { form, session })
     }
+}
+
+/// 403 where the dashboard is read-only. Signing out is always allowed.
+pub(super) fn may_change(site: &Site, uri: &Uri) -> Result<(), Response> {
+    if site.flock().web.dashboard == Dashboard::ReadOnly && uri.path() != "/leave" {
+        let why = "This dashboard is read-only: flock.toml has dashboard = \"read-only\".";
+        return Err(page::error(uri, StatusCode::FORBIDDEN, "Not possible", why));
+    }
+    Ok(())
 }
 
 /// 403 for a form that does not belong to this session.

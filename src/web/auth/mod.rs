@@ -7,6 +7,7 @@ mod limiter;
 mod pages;
 mod password;
 mod session;
+mod upload;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use axum::{Extension, Router};
 pub(super) use self::form::SignedForm;
 use self::password::PasswordGate;
 pub(super) use self::session::SessionToken;
+pub(super) use self::upload::{SignedUpload, UploadGate, UploadedFile};
 use super::site::Site;
 use super::{origin, page, request, response};
 use crate::flock::web::{Dashboard, Open, Web};

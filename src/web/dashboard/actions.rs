@@ -1,16 +1,13 @@
-//! The actions of a bot's page. Each becomes a command for the engine, as on the command line. Also the
-//! counter for the length of a text.
+//! The actions of a bot's page. Each becomes a command for the engine, as on the command line.
 
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
-use serde::Serialize;
 
 use super::layout::TargetBot;
 use crate::flock::post::{BadText, PostId, text_by_hand};
-use crate::net;
 use crate::store::{Command, CommandKind, CommandResult, StoreError};
 use crate::web::auth::SignedForm;
 use crate::web::page::{self, ledger_unavailable, not_found};
@@ -69,6 +66,7 @@ fn want(action: &str, bot: String, form: &Parameters) -> Option<Result<CommandKi
                 Err(bad) => return Some(Err(format!("Nothing was posted: {bad}."))),
             },
         },
+        "resume-post" => CommandKind::ResumePost { bot, post: post() },
         "delete" => CommandKind::Delete { bot, post: post() },
         "settle" => match form.get("outcome") {
             "posted" => CommandKind::Settle { bot, post: post(), posted: true },
@@ -80,7 +78,7 @@ fn want(action: &str, bot: String, form: &Parameters) -> Option<Result<CommandKi
 }
 
 /// Queues a command, and gives the engine some time to execute it.
-async fn execute(site: &Site, what: CommandKind) -> Result<PostId, StoreError> {
+pub(super) async fn execute(site: &Site, what: CommandKind) -> Result<PostId, StoreError> {
     let now = site.now();
     let command = Command { id: PostId::new(now, rand::random()), what, made_at: now };
     site.store.submit_command(&command).await?;
@@ -99,29 +97,4 @@ pub(super) async fn outcome(site: &Site, query: &Parameters) -> Result<Option<Co
     let Some(id) = query.find("wish").and_then(|id| id.parse().ok()) else { return Ok(None) };
     let waiting = || CommandResult::new(false, "still in progress; this page will show the result", None);
     Ok(Some(site.store.command_result(id).await?.unwrap_or_else(waiting)))
-}
-
-/// What the counter shows.
-#[derive(Serialize)]
-struct TextLength {
-    length: usize,
-    max: usize,
-    /// Why the text can't be posted, if it can't.
-    problem: Option<String>,
-}
-
-/// `GET /bots/{name}/length?text=…`: how long a text would be on the bot's network.
-pub(super) async fn text_length(
-    State(site): State<Site>,
-    TargetBot { bot, .. }: TargetBot,
-    uri: Uri,
-) -> Response {
-    let Some(account) = site.ledger_result(site.store.account(&bot.name).await) else {
-        return ledger_unavailable(&uri);
-    };
-    let text = Parameters::of_query(&uri).get("text").replace("\r\n", "\n");
-    let text = text.trim_end();
-    let (length, max) = net::length(&bot, account.as_ref(), text);
-    let problem = net::validate(&bot, account.as_ref(), text).err().map(|problem| problem.to_string());
-    response::json(StatusCode::OK, &TextLength { length, max, problem })
 }

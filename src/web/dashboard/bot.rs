@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use maud::{Markup, html};
 
 use super::layout::{self, DashboardPage, NavItem, TargetBot, Viewer};
-use super::{actions, pictures, sign_in};
+use super::{actions, composer, content, pictures, sign_in};
 use crate::flock::account::Account;
 use crate::flock::message;
 use crate::flock::post::{self, Post, PostId};
@@ -17,11 +17,12 @@ use crate::flock::{Bot, Flock, NetworkKind};
 use crate::forecast::preview::{ComingPost, Preview, Reach};
 use crate::health::Health;
 use crate::health::report::instant;
-use crate::net;
+use crate::health::threads::{ThreadParts, ThreadView};
 use crate::store::{CommandResult, Filter, StoreError};
 use crate::web::page::{counted, external_link, grouped, ledger_unavailable};
-use crate::web::posts::{title, verse};
+use crate::web::posts::verse;
 use crate::web::request::Parameters;
+use crate::web::said::headline_of;
 use crate::web::site::Site;
 
 /// Posts per page of the history.
@@ -42,6 +43,8 @@ struct BotPage<'a> {
     /// Upcoming slots that will be skipped.
     skipped: Vec<DateTime<Utc>>,
     posts: Vec<Post>,
+    /// The parts of those that begin a thread.
+    parts: ThreadParts,
     /// Whether there are older posts.
     has_more: bool,
     /// Whether this is the newest page.
@@ -83,6 +86,7 @@ async fn read<'a>(
     let mut posts = site.store.posts(&filter).await?;
     let has_more = posts.len() > POSTS_PER_PAGE as usize;
     posts.truncate(POSTS_PER_PAGE as usize);
+    let parts = ThreadParts::read(&*site.store, &posts).await?;
     let slots = match (&health.record, health.next_slot) {
         (Some(record), Some(_)) => record.expected(&bot.schedule, now).take(SLOTS_SHOWN).collect(),
         (None, Some(_)) => bot.schedule.upcoming(now).take(SLOTS_SHOWN).collect(),
@@ -104,6 +108,7 @@ async fn read<'a>(
         coming,
         skipped,
         posts,
+        parts,
         has_more,
         is_first: before.is_none(),
         outcome,
@@ -188,7 +193,6 @@ fn action(page: &BotPage<'_>, what: &str, content: &Markup) -> Markup {
 }
 
 fn action_forms(page: &BotPage<'_>) -> Markup {
-    let (_, most) = net::length(page.bot, account_of(page), "");
     // Only one button on a page is primary.
     let has_remedy = is_paused(page) || page.bot.signs_in() && page.health.wants_sign_in();
     html! {
@@ -201,15 +205,7 @@ fn action_forms(page: &BotPage<'_>) -> Markup {
                     (action(page, "skip", &html! { button { "Skip the next slot" } }))
                 }
             }
-            (action(page, "post", &html! {
-                label for="text" { "Post your own text" }
-                textarea #text name="text" rows="3" required dir="auto"
-                    data-count={ (page.bot.name) "/length" } aria-describedby="count" {}
-                div.buttons {
-                    button.primary[!has_remedy] { "Post this" }
-                    output #count for="text" { "Up to " (grouped(most)) " characters, as the network counts them" }
-                }
-            }))
+            (composer::form(page.bot, account_of(page), page.viewer, !has_remedy))
         }
     }
 }
@@ -226,7 +222,8 @@ fn settle(page: &BotPage<'_>, post: &Post) -> Markup {
         )
     };
     html! {
-        (verse(post.text.as_deref().unwrap_or_default()))
+        (verse(post.own_text().unwrap_or_default()))
+        (content::pictures(post.media()))
         p { "Look at the account. Is this post there?" }
         div.buttons {
             (button("posted", "Yes, it was posted"))
@@ -240,7 +237,7 @@ fn history(page: &BotPage<'_>, may_act: bool) -> Markup {
         h2 { "History" }
         @if page.posts.is_empty() { p.none { "Nothing yet." } }
         ol.history {
-            @for post in &page.posts { li { (entry(page, post, may_act)) } }
+            @for post in &page.posts { li { (entry(page, &page.parts.of(post), may_act)) } }
         }
         @if page.has_more || !page.is_first {
             nav.pages aria-label="Older and newer posts" {
@@ -253,13 +250,14 @@ fn history(page: &BotPage<'_>, may_act: bool) -> Markup {
     }
 }
 
-fn entry(page: &BotPage<'_>, post: &Post, may_act: bool) -> Markup {
+fn entry(page: &BotPage<'_>, thread: &ThreadView<'_>, may_act: bool) -> Markup {
+    let post = thread.head;
     html! {
         article {
-            @match &post.text {
-                Some(text) => (verse(text)),
-                None => p.none { "No line." },
+            @if let Some(warning) = post.content.as_ref().and_then(|said| said.spoiler_text.as_deref()) {
+                p.why { "Warning: " bdi lang="" { (warning) } }
             }
+            (content::whole(thread))
             p.by {
                 span.state.{ "was-" (post.state.as_str()) } { (post.state.as_str()) } " "
                 (page.viewer.times.full(post.settled_at.unwrap_or(post.planned_at)))
@@ -271,6 +269,7 @@ fn entry(page: &BotPage<'_>, post: &Post, may_act: bool) -> Markup {
                 }
             }
             @if let Some(reason) = message::reason_of(post) { p.why { (layout::message(&reason, &page.viewer.times)) } }
+            (progress(page, thread, may_act))
             @if may_act && let Some(entry) = passed_over(page, post) {
                 (action(page, "undo-pass", &html! {
                     input type="hidden" name="entry" value=(entry);
@@ -282,11 +281,30 @@ fn entry(page: &BotPage<'_>, post: &Post, may_act: bool) -> Markup {
                     summary { "Delete" }
                     (action(page, "delete", &html! {
                         input type="hidden" name="post" value=(post.id);
-                        p { "flockd asks the network to delete the post. Its line stays used." }
+                        p { "flockd asks the network to delete the post, with every part of a thread. Its line stays used." }
                         button.danger { "Delete this post" }
                     }))
                 }
             }
+        }
+    }
+}
+
+/// How far a thread has come that is not whole, what is in its way, and a button to continue it.
+fn progress(page: &BotPage<'_>, thread: &ThreadView<'_>, may_act: bool) -> Markup {
+    let Some(progress) = content::progress(thread) else { return html! {} };
+    html! {
+        p.why {
+            (progress)
+            @if let Some(reason) = thread.obstacle().and_then(message::reason_of) {
+                ": " (layout::message(&reason, &page.viewer.times))
+            }
+        }
+        @if may_act && thread.may_be_continued() {
+            (action(page, "resume-post", &html! {
+                input type="hidden" name="post" value=(thread.head.id);
+                button aria-label={ "Continue the thread: " (headline_of(thread.head.text.as_deref().unwrap_or_default(), thread.head.content.as_ref())) } { "Continue" }
+            }))
         }
     }
 }
@@ -325,18 +343,20 @@ fn upcoming(page: &BotPage<'_>) -> Markup {
 fn upcoming_post(page: &BotPage<'_>, post: &ComingPost) -> Markup {
     let round = page.coming.posts.iter().find_map(|first| first.entry).map(|(round, _)| round);
     let entry = post.entry.filter(|(of, _)| Some(*of) == round).map(|(_, line)| line.exact());
+    let headline = headline_of(&post.text, post.content.as_ref());
     html! {
         (upcoming_slot(page, post.due_at))
         div.coming {
-            bdi.said lang="" { (title(&post.text)) }
+            bdi.said lang="" { (headline) }
             // A line of the next round can be passed over once that round has begun.
             @if let Some(entry) = entry.filter(|_| layout::may_act(page.flock) && !is_open(page, post)) {
                 (action(page, "pass", &html! {
                     input type="hidden" name="entry" value=(entry);
-                    button.plain aria-label={ "Not this one: " (title(&post.text)) } { "Not this one" }
+                    button.plain aria-label={ "Not this one: " (headline) } { "Not this one" }
                 }))
             }
         }
+        (content::beyond_headline(post.content.as_ref()))
     }
 }
 

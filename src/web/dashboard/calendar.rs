@@ -11,15 +11,17 @@ use axum::response::Response;
 use chrono::{DateTime, Datelike as _, Days, Months, NaiveDate, TimeDelta, Utc, Weekday};
 use maud::{Markup, html};
 
+use super::content;
 use super::layout::{DashboardPage, NavItem, Viewer};
 use super::pictures::{avatar, week_loads};
+use crate::flock::content::Content;
 use crate::flock::post::{Post, State as PostState};
 use crate::flock::{Bot, BotName};
-use crate::forecast::preview::Reach;
+use crate::forecast::preview::{ComingPost, Reach};
 use crate::store::StoreError;
 use crate::web::page::{counted, grouped, ledger_unavailable, not_found};
-use crate::web::posts::title;
 use crate::web::request::Parameters;
+use crate::web::said::{headline, headline_of};
 use crate::web::site::Site;
 use crate::web::times::LocalTimes;
 
@@ -113,7 +115,7 @@ impl Period {
 enum CalendarEntry {
     Post(Box<Post>),
     /// An upcoming slot, and its post if that is known.
-    Slot(DateTime<Utc>, Arc<Bot>, Option<String>),
+    Slot(DateTime<Utc>, Arc<Bot>, Option<Box<ComingPost>>),
 }
 
 impl CalendarEntry {
@@ -136,6 +138,23 @@ impl CalendarEntry {
         match self {
             Self::Post(post) => post.bot.as_str(),
             Self::Slot(_, bot, _) => bot.name.as_str(),
+        }
+    }
+
+    /// What it says, in one line; empty if that is not known.
+    fn headline(&self) -> String {
+        match self {
+            Self::Post(post) => headline(post),
+            Self::Slot(.., Some(post)) => headline_of(&post.text, post.content.as_ref()),
+            Self::Slot(.., None) => String::new(),
+        }
+    }
+
+    /// What it says, if that is more than a text.
+    fn content(&self) -> Option<&Content> {
+        match self {
+            Self::Post(post) => post.content.as_ref(),
+            Self::Slot(.., post) => post.as_ref().and_then(|post| post.content.as_ref()),
         }
     }
 
@@ -239,13 +258,13 @@ async fn read_day(site: &Site, bounds: &[DateTime<Utc>]) -> Result<CalendarDay, 
         // The delay of the day's last slot may end on the next.
         let until = TimeDelta::from_std(bot.jitter).ok().and_then(|jitter| end.checked_add_signed(jitter));
         let coming = site.preview(bot, Reach { posts: POSTS_PREVIEWED, until }).await?.posts;
-        let mut texts: HashMap<DateTime<Utc>, String> =
-            coming.into_iter().filter_map(|post| Some((post.slot?, post.text))).collect();
+        let mut posts: HashMap<DateTime<Utc>, ComingPost> =
+            coming.into_iter().filter_map(|post| Some((post.slot?, post))).collect();
         for entry in &mut day.entries {
-            if let CalendarEntry::Slot(slot, of, text) = entry
+            if let CalendarEntry::Slot(slot, of, post) = entry
                 && of.name == bot.name
             {
-                *text = texts.remove(slot);
+                *post = posts.remove(slot).map(Box::new);
             }
         }
     }
@@ -400,11 +419,9 @@ fn entry_line(entry: &CalendarEntry, times: &LocalTimes) -> Markup {
             (times.minute(entry.at()))
             (avatar(entry.bot()))
             a.name href={ "../bots/" (entry.bot()) } title=(entry.bot()) { (entry.bot()) }
-            @match entry {
-                CalendarEntry::Post(post) => bdi.said lang="" { (title(post.text.as_deref().unwrap_or_default())) },
-                CalendarEntry::Slot(.., text) => bdi.said lang="" { (title(text.as_deref().unwrap_or_default())) },
-            }
+            bdi.said lang="" { (entry.headline()) }
             span.state.{ "was-" (entry.state()) } { (entry.state()) }
+            @if let Some(content) = entry.content() { div.beyond { (content::beyond_headline(Some(content))) } }
         }
     }
 }

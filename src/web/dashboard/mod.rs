@@ -5,6 +5,8 @@ mod actions;
 mod api;
 mod bot;
 mod calendar;
+mod composer;
+mod content;
 mod flock;
 mod layout;
 mod pictures;
@@ -28,7 +30,8 @@ pub(super) fn routes() -> Router<Site> {
         .route("/api/v1/posts", get(api::posts))
         .route("/api/v1/next", get(api::next))
         .route("/bots/{name}", get(bot::page))
-        .route("/bots/{name}/length", get(actions::text_length))
+        .route("/bots/{name}/length", get(composer::text_lengths))
+        .route("/bots/{name}/compose", post(composer::compose))
         .route("/bots/{name}/poem", get(poem::page).post(poem::save))
         .route("/bots/{name}/sign-in", post(sign_in::begin))
         .route("/sign-in/{ticket}", get(sign_in::page).post(sign_in::answer))
