@@ -48,6 +48,13 @@ impl FakeMastodon {
         self.shared.state.lock().unwrap().uploads.all.clone()
     }
 
+    /// The pictures of a status, in their order.
+    pub fn pictures_of(&self, id: &str) -> Vec<FakeUpload> {
+        let state = self.shared.state.lock().unwrap();
+        let status = state.statuses.iter().find(|status| status.id == id).expect("a status");
+        status.media.iter().map(|id| state.uploads.posted[id].clone()).collect()
+    }
+
     /// The next uploads are processed only after this many queries.
     pub fn processes_slowly(&self, queries: usize) {
         self.change(|state| state.uploads.slowness = queries);

@@ -41,7 +41,6 @@ pub use clients::{brought, granted};
 pub use people::{Asked, FakeAccount};
 
 use keys::Keys;
-pub use media::FakeUpload;
 use media::Uploads;
 use oauth::OAuth;
 use people::Person;

@@ -33,6 +33,14 @@ impl FakeMastodon {
         status
     }
 
+    /// Changes who may see a status, as the account's settings did when it was written.
+    pub fn sets_visibility(&self, id: &str, visibility: &str) {
+        self.change(|state| {
+            let status = state.statuses.iter_mut().find(|status| status.id == id).expect("a status");
+            visibility.clone_into(&mut status.visibility);
+        });
+    }
+
     /// Deletes a status, as its author or a moderator does on the page.
     pub fn deletes_by_hand(&self, id: &str) {
         self.change(|state| {

@@ -37,7 +37,6 @@ pub use super::fake_server::{Behaviour, Reply, Request, Step};
 pub use oauth2::{CLIENT_ID, CLIENT_SECRET};
 pub use people::{Asked, FakeAccount};
 
-pub use media::FakeMedia;
 use media::Uploads;
 use oauth1::OAuth1;
 use oauth2::OAuth2;
