@@ -11,31 +11,22 @@
 //! A new post and a retry take the same path. Before the intent is durable, whatever keeps the bot from sending is
 //! returned as [`Blocked`]. Afterwards nothing can fail any more: `outcome` decides what the outcome means.
 
-use std::borrow::Cow;
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 
+use super::choice::{self, NoChoice, PostContent};
 use super::tokens::{self, Intent, LiveSession, NotReady};
 use super::uploads::{self, PictureTrouble};
-use super::{BotRun, outcome, poems, thread};
-use crate::flock::account::Account;
-use crate::flock::choose::{Choice, Chooser, Chosen};
+use super::{BotRun, outcome, thread};
+use crate::flock::BotName;
 use crate::flock::content::Content;
 use crate::flock::due;
 use crate::flock::event::Call;
 use crate::flock::media::Upload;
-use crate::flock::poem::{Entry, EntryId, Poem};
+use crate::flock::poem::{Entry, EntryId};
 use crate::flock::post::{Cause, Move, Post, PostId, Why};
-use crate::flock::{Bot, BotName, NetworkKind};
+use crate::flock::thread::posts;
 use crate::net::{self, Attached, Outcome, Picture, Rejection, ReplyTo};
 use crate::store::{Beginning, Draft, StoreError};
-use thread::posts;
-
-/// How many entries a slot passes over because their pictures can't be posted, before it is given up.
-const BROKEN_MAX: usize = 20;
-/// How often a poem that is being written is read again while a slot waits for it.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The reason for a post: a slot, or a request by hand.
 #[derive(Debug, Clone)]
@@ -106,52 +97,24 @@ impl From<NotReady> for Blocked {
     }
 }
 
+impl From<NoChoice> for Blocked {
+    fn from(why: NoChoice) -> Self {
+        match why {
+            NoChoice::Until(at) => Self::Until(at),
+            NoChoice::Exhausted => Self::Exhausted,
+            NoChoice::NotToday => Self::NotToday,
+            NoChoice::GivenUp(why) => Self::GivenUp(why),
+            NoChoice::Store(error) => Self::Store(error),
+        }
+    }
+}
+
 impl From<PictureTrouble> for Blocked {
     fn from(trouble: PictureTrouble) -> Self {
         match trouble {
             PictureTrouble::Refused(why) => Self::Refused(why),
             PictureTrouble::Changed(why) => Self::GivenUp(why),
         }
-    }
-}
-
-/// What is to be posted, and which entry it uses up.
-struct PostContent {
-    text: String,
-    /// All of it, if it is more than the text.
-    content: Option<Content>,
-    entry: Option<(u32, EntryId)>,
-    /// The pictures of this post, ready to be uploaded.
-    pictures: Vec<Picture>,
-}
-
-impl PostContent {
-    const fn of(text: String, content: Option<Content>, entry: Option<(u32, EntryId)>) -> Self {
-        Self { text, content, entry, pictures: Vec::new() }
-    }
-
-    /// The same with its pictures read.
-    ///
-    /// # Errors
-    /// Which picture can't be posted, and why.
-    async fn with_pictures(mut self, run: &BotRun<'_>, account: Option<&Account>) -> Result<Self, Why> {
-        let is_illustrated = |content: &Content| content.media().next().is_some();
-        match self.content.take() {
-            Some(content) if is_illustrated(&content) => {
-                let (content, pictures) = uploads::load(run, account, content).await?;
-                Ok(Self { content: Some(content), pictures, ..self })
-            }
-            // A text given by hand is only a text.
-            content => {
-                Ok(Self { content: content.filter(|it| self.entry.is_some() || !it.is_plain()), ..self })
-            }
-        }
-    }
-
-    /// The text of this post: that of the first part.
-    fn own_text(&self) -> &str {
-        let first = self.content.as_ref().and_then(|content| content.parts.first());
-        first.map_or(&self.text, |part| &part.text)
     }
 }
 
@@ -283,7 +246,8 @@ async fn prepare_new(
     let mut account = run.record.account.clone();
     loop {
         *chosen = None;
-        let content = chosen.insert(choose(run, account.as_ref(), occasion).await?);
+        let content = chosen
+            .insert(choice::choose(run, account.as_ref(), occasion.slot, occasion.content.as_ref()).await?);
         // From here on a failure has a post to be recorded in.
         tracing::Span::current().record("post", tracing::field::display(occasion.id));
         // A thread is begun only if all of it can be posted.
@@ -293,7 +257,7 @@ async fn prepare_new(
             return Err(Blocked::GivenUp(why));
         }
         // Only once there is something to post: an unnecessary renewal is a risk without a benefit.
-        barred(run, price_of(bot.network, content)).await?;
+        barred(run, content.price(bot.network)).await?;
         let (id, text, planned_at) = (occasion.id, content.own_text(), engine.clock.now());
         let attached = Attached { content: content.content.as_ref(), ..Attached::default() };
         let intent = Intent { id, text, planned_at, attached };
@@ -372,29 +336,11 @@ fn price(post: &Post) -> u32 {
     net::price(post.network, post.own_text().unwrap_or_default())
 }
 
-/// What all of this costs on a network.
-fn price_of(network: NetworkKind, content: &PostContent) -> u32 {
-    match &content.content {
-        Some(content) => net::price_of(network, content),
-        None => net::price(network, &content.text),
-    }
-}
-
-impl PostContent {
-    /// Whether the bot's network takes it.
-    fn fits(&self, bot: &Bot, account: Option<&Account>) -> bool {
-        match &self.content {
-            Some(content) => net::validate_content(bot, account, content).is_ok(),
-            None => net::validate(bot, account, &self.text).is_ok(),
-        }
-    }
-}
-
 impl Subject<'_> {
     fn price(&self, run: &BotRun<'_>) -> u32 {
         match self {
             Self::New(_, content) => {
-                content.as_ref().map_or(0, |content| price_of(run.bound.bot.network, content))
+                content.as_ref().map_or(0, |content| content.price(run.bound.bot.network))
             }
             Self::Planned(post, _) => price(post),
         }
@@ -518,89 +464,6 @@ async fn once(run: &BotRun<'_>, post: &Post, prepared: &Prepared) -> Outcome {
         .await;
     engine.note_cooldowns(bound, sent.cooldowns);
     sent.outcome
-}
-
-/// What a person gave, or the next entry that the account may post.
-async fn choose(
-    run: &BotRun<'_>,
-    account: Option<&Account>,
-    occasion: &Occasion,
-) -> Result<PostContent, Blocked> {
-    if let Some(content) = &occasion.content {
-        let said = PostContent::of(content.whole_text(), Some(content.clone()), None);
-        return said.with_pictures(run, account).await.map_err(Blocked::GivenUp);
-    }
-    let BotRun { engine, bound, .. } = *run;
-    let reading = match occasion.slot {
-        Some(_) => engine.poem(&bound.bot, account).await,
-        None => engine.poem_by_hand(&bound.bot, account).await,
-    };
-    // More of the poem may be on its way into the file, and it may be complete before the end has been unchanged for as
-    // long as is required now.
-    let more_to_come = reading.unsettled.filter(|_| occasion.slot.is_some());
-    let later = more_to_come.map(|wait| Blocked::Until(engine.clock.now() + wait.min(LOOK_AGAIN)));
-    let Some(poem) = reading.poem.clone() else {
-        return Err(later.unwrap_or_else(|| Blocked::GivenUp(poems::no_poem(&bound.bot, &reading))));
-    };
-    let mut broken = Vec::new();
-    loop {
-        let chosen = match next_entry(run, account, occasion, (&poem, &broken)).await {
-            Ok(chosen) => chosen,
-            Err(Blocked::Exhausted | Blocked::NotToday) if let Some(later) = later => return Err(later),
-            Err(Blocked::Exhausted | Blocked::NotToday) if let Some((_, why)) = broken.pop() => {
-                return Err(Blocked::GivenUp(why));
-            }
-            Err(blocked) => return Err(blocked),
-        };
-        let id = chosen.entry;
-        match chosen.with_pictures(run, account).await {
-            Ok(chosen) => return Ok(chosen),
-            Err(why) if broken.len() < BROKEN_MAX => {
-                engine.emit_broken_picture(bound, &why);
-                broken.extend(id.map(|(_, id)| (id, why)));
-            }
-            Err(why) => return Err(Blocked::GivenUp(why)),
-        }
-    }
-}
-
-/// The entry that comes next, without those whose pictures can't be posted now.
-async fn next_entry(
-    run: &BotRun<'_>,
-    account: Option<&Account>,
-    occasion: &Occasion,
-    (poem, broken): (&Poem, &[(EntryId, Why)]),
-) -> Result<PostContent, Blocked> {
-    let BotRun { engine, bound, record } = *run;
-    let day = occasion.slot.map(|slot| bound.bot.day_of(slot));
-    let history = engine.store.history(&bound.bot.name, record).await?;
-    let mut chooser = Chooser::new(poem, &bound.bot, history);
-    let may_reply = thread::may_reply(run, poem).await?;
-    let content_of = |entry: &Entry| {
-        let content = net::fit(&bound.bot, account, entry).ok()?;
-        let is_whole = may_reply || posts(bound.bot.network, content.as_deref()) == 1;
-        (is_whole && broken.iter().all(|(id, _)| *id != entry.id)).then(|| content.map(Cow::into_owned))
-    };
-    let fits = |entry: &Entry| content_of(entry).is_some();
-    let chosen = |Chosen { entry, turn }: Chosen<'_>| {
-        Ok(PostContent::of(entry.text.clone(), content_of(entry).flatten(), Some(turn)))
-    };
-    match chooser.take(day, fits) {
-        Choice::Entry(entry) => return chosen(entry),
-        Choice::Exhausted => return Err(Blocked::Exhausted),
-        Choice::NotToday => return Err(Blocked::NotToday),
-        Choice::RoundOver => {}
-    }
-    let round = record.round + 1;
-    chooser.begin_round(engine.store.round(&bound.bot.name, round).await?);
-    match chooser.take(day, fits) {
-        Choice::Entry(entry) => {
-            engine.emit_round(bound, round);
-            chosen(entry)
-        }
-        Choice::NotToday => Err(Blocked::NotToday),
-        Choice::Exhausted | Choice::RoundOver => Err(Blocked::Exhausted),
-    }
 }
 
 fn draft(run: &BotRun<'_>, occasion: &Occasion, content: Option<&PostContent>, begins: Beginning) -> Draft {

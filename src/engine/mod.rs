@@ -2,11 +2,12 @@
 //! seconds, so that a clock that was set or a machine that slept is noticed.
 //!
 //! `run` is the loop and keeps only when to look at which bot. `tick` reads from the ledger what there is to do for one bot,
-//! `attempt` posts, `outcome` decides what an answer means, `limits` and `pacer` say how often. `settle` resolves
+//! `choice` finds what to post, `attempt` posts it, `outcome` decides what an answer means, `limits` and `pacer` say how often. `settle` resolves
 //! unknown posts, `reconcile` reads an account after its ledger was restored. `commands` executes what people ask for.
 //! Networks and stores are known only by their traits.
 
 mod attempt;
+mod choice;
 mod commands;
 mod limits;
 mod outcome;

@@ -4,17 +4,20 @@
 //! Only lines of the current poem are looked for, because others can't be repeated. On request the same is done, as far back
 //! as the network shows, for an account that posted before flockd knew it.
 
-use std::collections::HashSet;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::tokens::NotReady;
-use super::{BotRun, Engine, tokens};
+use super::{BotRun, tokens};
 use crate::flock::account::Account;
 use crate::flock::choose;
+use crate::flock::content::Content;
 use crate::flock::due::Wake;
 use crate::flock::event::Event;
 use crate::flock::poem::{Entry, EntryId, Poem};
+use crate::flock::post::PostId;
 use crate::flock::{AtEnd, Bot, OnUnknown};
 use crate::net::{self, Rejection, RemotePost, TextMatch, Timeline};
 use crate::store::{BotRecord, Find, StoreError};
@@ -169,18 +172,27 @@ async fn lines_of(
     seen: Vec<RemotePost>,
 ) -> Result<Option<KnownLines>, StoreError> {
     let BotRun { engine, bound, record } = *run;
-    let bot = &bound.bot;
+    let (bot, account) = (&bound.bot, record.account.as_ref());
+    let firsts: Vec<FirstPost<'_>> =
+        poem.entries().iter().map(|entry| FirstPost::of(bot, account, entry)).collect();
     let mut round = record.round;
     let mut used = engine.store.used(&bot.name, round).await?;
+    let mut threads = OpenThreads::default();
     let (mut found, mut doubtful) = (Vec::new(), Vec::new());
     for seen in seen {
+        if seen.reply_to.is_some() {
+            // An answer is no entry, but it may be the next part of one.
+            found.extend(threads.part(run, seen));
+            continue;
+        }
         // Where the poem is used up the bot has gone on to the next round, if it was to.
-        if bot.at_end == AtEnd::Again && is_used_up(bot, record.account.as_ref(), poem, &used) {
+        if bot.at_end == AtEnd::Again && is_used_up(bot, account, poem, &used) {
             round += 1;
             used = engine.store.used(&bot.name, round).await?;
         }
-        let like = |is_like: &dyn Fn(&str) -> bool| -> Vec<&Entry> {
-            choose::unused(poem, &used).filter(|line| is_like(&line.text)).collect()
+        let like = |is_like: &dyn Fn(&str) -> bool| -> Vec<&FirstPost<'_>> {
+            let unused = firsts.iter().filter(|first| choose::is_unused(first.entry, &used));
+            unused.filter(|first| first.pictures == seen.pictures && is_like(first.text())).collect()
         };
         let mut alike = like(&|ours| bound.network.same_text(ours, &seen.text));
         if alike.is_empty() {
@@ -188,36 +200,103 @@ async fn lines_of(
             // Comparing long poems with long histories takes a while.
             tokio::task::yield_now().await;
         }
-        let Some(line) = alike.first() else {
+        let Some(first) = alike.first() else {
             let maybe = like(&|ours| net::text_match(ours, &seen.text) == TextMatch::Doubtful);
-            doubtful.extend(maybe.first().map(|line| (seen.clone(), find(engine, bot, seen, (round, line)))));
+            doubtful.extend(maybe.first().map(|first| (seen.clone(), first.find(run, seen, round))));
             continue;
         };
-        if alike.iter().any(|other| other.id.key != line.id.key) {
+        if alike.iter().any(|other| other.entry.id.key != first.entry.id.key) {
             return Ok(None);
         }
-        used.insert(line.id);
-        found.push(find(engine, bot, seen, (round, line)));
+        used.insert(first.entry.id);
+        let find = first.find(run, seen, round);
+        threads.begin(&find);
+        found.push(find);
     }
     // A line that certainly is another post is in no doubt.
-    doubtful.retain(|(_, find): &(RemotePost, Find)| !used.contains(&find.entry.1));
+    doubtful.retain(|(_, find): &(RemotePost, Find)| find.entry.is_none_or(|(_, id)| !used.contains(&id)));
     Ok(Some(KnownLines { found, doubtful }))
+}
+
+/// How an entry would begin on the bot's account.
+struct FirstPost<'p> {
+    entry: &'p Entry,
+    /// What is posted, if that is more than the text.
+    content: Option<Cow<'p, Content>>,
+    pictures: usize,
+}
+
+impl<'p> FirstPost<'p> {
+    fn of(bot: &Bot, account: Option<&Account>, entry: &'p Entry) -> Self {
+        // What the bot would not post now, it may have posted before.
+        let as_it_is = entry.content.as_deref().map(Cow::Borrowed);
+        let content = net::fit(bot, account, entry).unwrap_or(as_it_is);
+        let first = content.as_ref().and_then(|content| content.parts.first());
+        Self { entry, pictures: first.map_or(0, |part| part.media.len()), content }
+    }
+
+    fn text(&self) -> &str {
+        let first = self.content.as_ref().and_then(|content| content.parts.first());
+        first.map_or(&self.entry.text, |part| &part.text)
+    }
+
+    fn find(&self, run: &BotRun<'_>, seen: RemotePost, round: u32) -> Find {
+        let content = self.content.clone().map(Cow::into_owned);
+        let find = find(run, seen, self.text());
+        Find { entry: Some((round, self.entry.id)), text: self.entry.text.clone(), content, ..find }
+    }
+}
+
+/// Threads whose next part has not been seen yet, by the network's id of their last post.
+#[derive(Default)]
+struct OpenThreads(HashMap<String, (PostId, u32, Content)>);
+
+impl OpenThreads {
+    fn begin(&mut self, first: &Find) {
+        self.expect(&first.remote_id, (first.id, 1), first.content.as_ref());
+    }
+
+    /// Expects what is left after a post.
+    fn expect(&mut self, remote_id: &str, (head, part): (PostId, u32), said: Option<&Content>) {
+        if let Some(rest) = said.and_then(Content::rest) {
+            self.0.insert(remote_id.to_owned(), (head, part, rest));
+        }
+    }
+
+    /// The part of a thread that an answer is, if it is one.
+    fn part(&mut self, run: &BotRun<'_>, seen: RemotePost) -> Option<Find> {
+        let (head, part, rest) = self.0.get(seen.reply_to.as_ref()?)?.clone();
+        let next = rest.parts.first()?;
+        let is_it = run.bound.network.same_text(&next.text, &seen.text) && next.media.len() == seen.pictures;
+        if !is_it {
+            return None;
+        }
+        self.0.remove(seen.reply_to.as_ref()?);
+        self.expect(&seen.remote_id, (head, part + 1), Some(&rest));
+        let text = next.text.clone();
+        let find = find(run, seen, &text);
+        Some(Find { continues: Some((head, part)), content: (!rest.is_plain()).then_some(rest), ..find })
+    }
 }
 
 fn is_used_up(bot: &Bot, account: Option<&Account>, poem: &Poem, used: &HashSet<EntryId>) -> bool {
     !choose::unused(poem, used).any(|line| net::fit(bot, account, line).is_ok())
 }
 
-fn find(engine: &Engine, bot: &Bot, seen: RemotePost, (round, line): (u32, &Entry)) -> Find {
+/// A post of the account that says this.
+fn find(run: &BotRun<'_>, seen: RemotePost, text: &str) -> Find {
+    let bot = &run.bound.bot;
     Find {
-        id: engine.new_id(),
+        id: run.engine.new_id(),
         network: bot.network,
-        entry: (round, line.id),
-        text: line.text.clone(),
+        entry: None,
+        continues: None,
+        text: text.to_owned(),
+        content: None,
         remote_id: seen.remote_id,
         url: seen.url,
         at: seen.at,
         app: bot.app.as_ref().map(|app| app.name.clone()),
-        price: net::price(bot.network, &line.text),
+        price: net::price(bot.network, text),
     }
 }

@@ -11,7 +11,7 @@ use crate::flock::due;
 use crate::flock::network::ThreadRules;
 use crate::flock::poem::{Entry, Poem};
 use crate::flock::post::{Cause, Move, Post, PostId, State, Why};
-use crate::flock::thread::has_replies;
+use crate::flock::thread::{has_replies, posts};
 use crate::flock::{Bot, NetworkKind};
 use crate::net::{self, ReplyTo};
 use crate::store::{Beginning, Draft, StoreError};
@@ -35,12 +35,6 @@ fn rest(network: NetworkKind, post: &Post) -> Option<Content> {
 /// Whether the bot has more to say at once.
 pub(super) fn goes_on(post: &Post) -> bool {
     post.state == State::Posted && post.remote_id.is_some() && rest(post.network, post).is_some()
-}
-
-/// How many posts it takes to say all of this on a network.
-pub(super) fn posts(network: NetworkKind, content: Option<&Content>) -> u32 {
-    let parts = content.filter(|_| has_replies(network)).map_or(1, |content| content.parts.len());
-    u32::try_from(parts).unwrap_or(u32::MAX)
 }
 
 /// Moves a post, and opens the next part of its thread if the network has it now.

@@ -152,6 +152,18 @@ impl<'p> Chooser<'p> {
         self.history.avoid = keys.into_iter().collect();
     }
 
+    /// Gives back what was taken last: its slot was given up. `before` is what the entry before it said.
+    pub fn give_back(&mut self, chosen: Chosen<'p>, before: HashSet<EntryKey>) {
+        let (round, id) = chosen.turn;
+        self.history.avoid = before;
+        if round == NO_ROUND {
+            self.history.used_dated.remove(&id);
+        } else {
+            self.history.used.remove(&id);
+            self.left = left_in_round(self.poem, self.order, &self.history);
+        }
+    }
+
     /// What has been posted so far.
     pub const fn history(&self) -> &History {
         &self.history
@@ -170,7 +182,12 @@ pub fn said(
 
 /// The poem's lines that are unused in this round. Entries with a date are in no round.
 pub fn unused<'p>(poem: &'p Poem, used: &HashSet<EntryId>) -> impl Iterator<Item = &'p Entry> {
-    poem.entries().iter().filter(|line| line.date.is_none() && !line.is_used(used))
+    poem.entries().iter().filter(|line| is_unused(line, used))
+}
+
+/// Whether an entry is unused in this round. One with a date is in no round.
+pub fn is_unused(entry: &Entry, used: &HashSet<EntryId>) -> bool {
+    entry.date.is_none() && !entry.is_used(used)
 }
 
 /// Whether the poem has nothing but entries with a date, and some of them are still to come, on this day or later.

@@ -25,6 +25,12 @@ pub const fn has_replies(network: NetworkKind) -> bool {
     network.profile().threads.has_replies()
 }
 
+/// How many posts it takes to say all of this on a network.
+pub fn posts(network: NetworkKind, content: Option<&Content>) -> u32 {
+    let parts = content.filter(|_| has_replies(network)).map_or(1, |content| content.parts.len());
+    u32::try_from(parts).unwrap_or(u32::MAX)
+}
+
 impl Thread {
     /// How far the thread has come that begins with `head`. `parts` are the posts that continue it, in the order of their
     /// parts and attempts.

@@ -13,7 +13,7 @@ use crate::flock::content::Content;
 use crate::flock::due::{self, Due, HOUR};
 use crate::flock::poem::{Entry, EntryId, EntryKey, Poem};
 use crate::flock::post::{Post, State};
-use crate::flock::{Bot, BotName};
+use crate::flock::{Bot, BotName, NetworkKind, thread};
 use crate::net;
 use crate::store::health_state::CLOCK_TOLERANCE;
 use crate::store::{BotRecord, Store, StoreError};
@@ -90,13 +90,19 @@ pub async fn preview(
         if reach.until.is_some_and(|until| due_at > until) {
             break;
         }
-        if walk.is_flood(bot, due_at) {
+        if walk.is_flood(bot, due_at, 1) {
             continue;
         }
+        let before = walk.chooser.history().avoid.clone();
         match walk.choose(store, bot, slot).await? {
-            Choice::Entry(Chosen { entry, turn }) => {
+            Choice::Entry(chosen @ Chosen { entry, turn }) => {
                 let content = net::fit(bot, walk.account.as_ref(), entry).ok().flatten();
                 let (text, content) = (entry.text.clone(), content.map(Cow::into_owned));
+                if walk.is_flood(bot, due_at, thread::posts(bot.network, content.as_ref())) {
+                    // The slot is given up, and the thread comes with a later one.
+                    walk.chooser.give_back(chosen, before);
+                    continue;
+                }
                 walk.add(ComingPost { slot: Some(slot), due_at, entry: Some(turn), text, content }, false);
             }
             Choice::NotToday => {}
@@ -116,6 +122,7 @@ pub async fn preview(
 struct Walk<'p> {
     /// The name under which the ledger has the bot.
     owner: BotName,
+    network: NetworkKind,
     account: Option<Account>,
     chooser: Chooser<'p>,
     /// The newest slot that was handled.
@@ -145,6 +152,7 @@ impl<'p> Walk<'p> {
         }
         let mut walk = Self {
             owner: owner.clone(),
+            network: bot.network,
             account: record.account.clone(),
             chooser: Chooser::new(poem, bot, history),
             last_slot: last_slot(bot, record, now),
@@ -176,7 +184,8 @@ impl<'p> Walk<'p> {
         let (owner, chooser) = (bot.name.clone(), Chooser::new(poem, bot, history));
         let account = store.account(&bot.name).await?;
         let (skipped, sent, posts) = (Vec::new(), VecDeque::new(), Vec::new());
-        Ok(Self { owner, account, chooser, last_slot: now, skipped, now, sent, posts })
+        let network = bot.network;
+        Ok(Self { owner, network, account, chooser, last_slot: now, skipped, now, sent, posts })
     }
 
     /// The next slot that fires, and when; `None` if none ever does.
@@ -196,12 +205,13 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// Whether one more post at this instant would be more than `max_per_hour`.
-    fn is_flood(&mut self, bot: &Bot, at: DateTime<Utc>) -> bool {
+    /// Whether so many more posts at this instant would be more than `max_per_hour`.
+    fn is_flood(&mut self, bot: &Bot, at: DateTime<Utc>, posts: u32) -> bool {
         while self.sent.front().is_some_and(|sent| at - *sent >= HOUR) {
             self.sent.pop_front();
         }
-        self.sent.len() >= usize::try_from(bot.max_per_hour).unwrap_or(usize::MAX)
+        let sent = u32::try_from(self.sent.len()).unwrap_or(u32::MAX);
+        sent.saturating_add(posts) > bot.max_per_hour
     }
 
     /// What comes next in a slot.
@@ -225,7 +235,9 @@ impl<'p> Walk<'p> {
     /// Adds a post. One that was tried before counts for the hour of its first try.
     fn add(&mut self, coming: ComingPost, tried_before: bool) {
         self.now = self.now.max(coming.due_at);
-        self.sent.extend((!tried_before).then_some(coming.due_at));
+        let posts = thread::posts(self.network, coming.content.as_ref());
+        let counted = posts.saturating_sub(u32::from(tried_before));
+        self.sent.extend((0..counted).map(|_| coming.due_at));
         self.posts.push(coming);
     }
 }

@@ -33,7 +33,7 @@ use self::sessions::Sessions;
 use self::transfer::{Arrivals, BadLine, Imported, Record};
 use crate::flock::account::Account;
 use crate::flock::choose::{History, NO_ROUND, Seed};
-use crate::flock::content::FileDigest;
+use crate::flock::content::{Content, FileDigest};
 use crate::flock::media::{MediaKind, ShownPictures, Upload};
 use crate::flock::poem::{EntryId, EntryKey};
 use crate::flock::post::{Move, Post, PostId, State, Why};
@@ -471,10 +471,14 @@ pub struct Find {
     pub id: PostId,
     /// The network.
     pub network: NetworkKind,
-    /// The round and the line that it uses.
-    pub entry: (u32, EntryId),
-    /// The line's text.
+    /// The round and the entry that it uses; `None` for a part after the first.
+    pub entry: Option<(u32, EntryId)>,
+    /// The first post of the thread that it continues, and which part it is.
+    pub continues: Option<(PostId, u32)>,
+    /// Its text; of a thread's first post, all of it.
     pub text: String,
+    /// What it says, if that is more than the text, with what the posts that continue it say.
+    pub content: Option<Content>,
     /// The network's id for it.
     pub remote_id: String,
     /// Its public address.

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::FromRef;
 use chrono::{DateTime, Utc};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
-use super::auth::UploadGate;
 use super::events::EventStream;
 use super::forecasts::{Forecasts, SlotQuery, UpcomingSlots};
 use super::metrics::Metrics;
@@ -24,6 +23,9 @@ use crate::store::{Store, StoreError};
 /// time.
 const LARGE: usize = 200;
 
+/// Forms with files that may arrive at the same time, because each takes its size in memory.
+const UPLOADS_AT_ONCE: usize = 2;
+
 /// A flock and its ledger, as the web server sees them. Cheap to clone.
 #[derive(Clone)]
 pub struct Site {
@@ -38,7 +40,7 @@ pub struct Site {
     pub(super) reception: Option<Arc<WebSignIns>>,
     pub(super) forecasts: Arc<Forecasts>,
     /// Counts the forms with files that are arriving.
-    pub(super) uploads: UploadGate,
+    pub(super) uploads: Arc<Semaphore>,
     /// Held while a picture is decoded.
     pub(super) decoding: Arc<Mutex<()>>,
     /// Whether the last read of the ledger failed, so that a lasting failure is logged once.
@@ -56,7 +58,8 @@ impl Site {
         events: Arc<EventStream>,
         reception: Option<Arc<WebSignIns>>,
     ) -> Self {
-        let (forecasts, uploads, decoding, ledger_failing) = Default::default();
+        let (forecasts, decoding, ledger_failing) = Default::default();
+        let uploads = Arc::new(Semaphore::new(UPLOADS_AT_ONCE));
         Self {
             flock,
             store,

@@ -21,7 +21,7 @@ use axum::{Extension, Router};
 pub(super) use self::form::SignedForm;
 use self::password::PasswordGate;
 pub(super) use self::session::SessionToken;
-pub(super) use self::upload::{SignedUpload, UploadGate, UploadedFile};
+pub(super) use self::upload::{SignedUpload, UploadedFile};
 use super::site::Site;
 use super::{origin, page, request, response};
 use crate::flock::web::{Dashboard, Open, Web};

@@ -1,14 +1,12 @@
 //! Forms with files, as `multipart/form-data`. The token comes first, so nothing of a foreign form is kept, and every limit
 //! holds while the form arrives. What the files are is decided elsewhere.
 
-use std::sync::Arc;
-
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use multer::{Constraints, Field, Multipart, SizeLimit};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::form::{foreign_form, may_change};
 use super::session::SessionToken;
@@ -23,20 +21,8 @@ const MAX_UPLOAD: u64 = MAX_FILE_BYTES + 1024 * 1024;
 const MAX_TEXT: usize = 256 * 1024;
 /// The most fields of a form, files included.
 const MAX_FIELDS: usize = 16;
-/// Forms that may arrive at the same time, because each takes its size in memory.
-const AT_ONCE: usize = 2;
 /// How soon to try again when there are more, in seconds.
 const RETRY_AFTER_S: &str = "10";
-
-/// Counts the forms that are arriving.
-#[derive(Clone)]
-pub(in crate::web) struct UploadGate(Arc<Semaphore>);
-
-impl Default for UploadGate {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
-    }
-}
 
 /// A form with files, with which a signed-in person changes something.
 pub(in crate::web) struct SignedUpload {
@@ -67,7 +53,7 @@ impl FromRequest<Site> for SignedUpload {
         let Some(boundary) = content_type.and_then(|value| multer::parse_boundary(value).ok()) else {
             return Err(unreadable(&uri));
         };
-        let Ok(place) = site.uploads.0.clone().try_acquire_owned() else { return Err(busy(&uri)) };
+        let Ok(place) = site.uploads.clone().try_acquire_owned() else { return Err(busy(&uri)) };
         let mut form = multipart(request.into_body(), boundary);
         match token(&mut form).await {
             Ok(token) if session.matches(&token) => may_change(site, &uri)?,

@@ -189,7 +189,9 @@ fn found(text: &str, occurrence: u32, seconds: i64) -> Find {
     Find {
         id: id_at(seconds),
         network: NetworkKind::Paper,
-        entry: (1, line(text, occurrence)),
+        entry: Some((1, line(text, occurrence))),
+        continues: None,
+        content: None,
         text: text.to_owned(),
         remote_id: format!("remote-{seconds}"),
         url: Some(format!("https://example.org/{seconds}")),

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::SqliteConnection;
 use sqlx::sqlite::SqliteRow;
 
-use super::super::row::millis;
+use super::super::row::{self, millis};
 use super::Done;
 use crate::flock::post::{Cause, Post};
 use crate::flock::{BotName, NetworkKind};
@@ -55,7 +55,7 @@ pub(in super::super) async fn send_all(db: &mut SqliteConnection) -> Done {
     sqlx::query(update).execute(db).await.map(|_| ())
 }
 
-/// Inserts a post that was found on the account; `None` if its line is already used. Without a `number`, it
+/// Inserts a post that was found on the account; `None` if its entry is already used, or its part of a thread is there. Without a `number`, it
 /// comes last.
 pub(in super::super) async fn insert_find(
     db: &mut SqliteConnection,
@@ -64,20 +64,18 @@ pub(in super::super) async fn insert_find(
     number: Option<i64>,
 ) -> Done<Option<SqliteRow>> {
     let insert = "insert into post (id, bot, network, state, due_at, round, line, occurrence, text, attempts, \
-        planned_at, sent_at, tried_at, settled_at, moved_at, remote_id, url, reason, app, price, number, account) \
-        values (?1, ?2, ?3, 'posted', ?4, ?5, ?6, ?7, ?8, 1, ?4, ?4, ?4, ?4, ?4, ?9, ?10, ?11, ?12, ?13, ?14, \
-        (select key from account where bot = ?2 and network = ?3)) \
-        on conflict (bot, round, line, occurrence) where line is not null and state <> 'released' do nothing \
-        returning *";
-    let (round, line) = &find.entry;
+        planned_at, sent_at, tried_at, settled_at, moved_at, remote_id, url, reason, app, price, number, head, part, \
+        content, account) values (?1, ?2, ?3, 'posted', ?4, ?5, ?6, ?7, ?8, 1, ?4, ?4, ?4, ?4, ?4, ?9, ?10, ?11, ?12, \
+        ?13, ?14, ?15, ?16, ?17, (select key from account where bot = ?2 and network = ?3)) \
+        on conflict do nothing returning *";
     sqlx::query(insert)
         .bind(find.id.to_string())
         .bind(bot.as_str())
         .bind(find.network.as_str())
         .bind(millis(find.at))
-        .bind(round)
-        .bind(line.key.as_bytes())
-        .bind(line.occurrence)
+        .bind(find.entry.map(|(round, _)| round))
+        .bind(find.entry.as_ref().map(|(_, entry)| entry.key.as_bytes()))
+        .bind(find.entry.map(|(_, entry)| entry.occurrence))
         .bind(&find.text)
         .bind(&find.remote_id)
         .bind(&find.url)
@@ -85,6 +83,9 @@ pub(in super::super) async fn insert_find(
         .bind(&find.app)
         .bind(find.price)
         .bind(number)
+        .bind(find.continues.map(|(head, _)| head.to_string()))
+        .bind(find.continues.map_or(0, |(_, part)| part))
+        .bind(find.content.as_ref().map(row::json))
         .fetch_optional(db)
         .await
 }
