@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
+use sha2::{Digest as _, Sha256};
 
 /// Deadline for the file system's answer; a disk that has to spin up takes some seconds.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -48,6 +49,31 @@ impl Fingerprint {
     pub fn of(path: &Path) -> Option<Self> {
         let path = path.to_owned();
         within_deadline(&path.clone(), move || std::fs::metadata(path)).ok()?.ok().as_ref().map(Self::from)
+    }
+
+    /// One for several named files together: it differs if a file is added, removed or renamed, or if one of their
+    /// fingerprints differs. Its last status change is the newest of theirs.
+    pub fn combined<'n>(files: impl Iterator<Item = (&'n [u8], Option<Self>)>) -> Self {
+        let (mut digest, mut size, mut changed) = (Sha256::new(), 0, (i64::MIN, 0));
+        for (name, fingerprint) in files {
+            digest.update((name.len() as u64).to_be_bytes());
+            digest.update(name);
+            digest.update(fingerprint.map_or([0; 56], Self::bytes));
+            size += 1;
+            changed = changed.max(fingerprint.map_or(changed, |fingerprint| fingerprint.changed));
+        }
+        let digest = digest.finalize();
+        let half = |at: usize| digest[at..at + 8].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        Self { device: half(0), inode: half(8), size, modified: changed, changed }
+    }
+
+    fn bytes(self) -> [u8; 56] {
+        let Self { device, inode, size, modified, changed } = self;
+        let mut bytes = [0; 56];
+        let times = [modified.0, modified.1, changed.0, changed.1].map(i64::to_be_bytes);
+        let numbers = [device, inode, size].map(u64::to_be_bytes).into_iter().chain(times);
+        bytes.chunks_exact_mut(8).zip(numbers).for_each(|(place, number)| place.copy_from_slice(&number));
+        bytes
     }
 
     /// The time of the file's last status change, in seconds and nanoseconds since 1970 by its file system's clock.

@@ -204,8 +204,12 @@ fn part(heading: &str, names: &[impl std::fmt::Display]) -> Option<String> {
 
 fn log_poem(event: &Event) {
     match event {
-        Event::PoemRead { poem, lines, unfit } => {
-            tracing::info!(poem = %poem.display(), lines, "poem read");
+        Event::PoemRead { poem, lines, new, unfit } => {
+            tracing::info!(poem = %poem.display(), lines, new, "poem read");
+            if let Some(new) = new.filter(|new| *new > 0) {
+                let count = if new == 1 { "entry counts" } else { "entries count" };
+                tracing::info!(poem = %poem.display(), "{new} {count} as new");
+            }
             if !unfit.is_empty() {
                 let (poem, unfit) = (poem.display(), listed(unfit));
                 tracing::warn!(%poem, "lines that don't fit the network are passed over: {unfit}");

@@ -101,16 +101,16 @@ impl Engine {
                 problem: problem.to_string(),
                 kept: kept.is_some(),
             }),
-            (None, Some(good)) => self.events.emit(&poem_read(bot, account, good)),
+            (None, Some(good)) => self.events.emit(&poem_read(bot, account, (good, reading.new_entries))),
             (None, None) => {}
         }
     }
 }
 
-fn poem_read(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Event {
+fn poem_read(bot: &Bot, account: Option<&Account>, (poem, new): (&Poem, Option<usize>)) -> Event {
     let unfit = poem.entries().iter().filter(|line| net::fit(bot, account, line).is_err());
     let mut unfit: Vec<usize> = unfit.map(|line| line.number).collect();
     // A row of a table may be several lines of the poem.
     unfit.dedup();
-    Event::PoemRead { poem: bot.poem.clone(), lines: poem.entries().len(), unfit }
+    Event::PoemRead { poem: bot.poem.clone(), lines: poem.entries().len(), new, unfit }
 }

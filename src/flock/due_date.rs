@@ -48,6 +48,22 @@ impl DueDate {
         }
     }
 
+    /// The first day from this one on that it comes.
+    pub fn next_from(self, date: NaiveDate) -> Option<NaiveDate> {
+        let days = match self {
+            Self::Once(day) => vec![day],
+            Self::Yearly { month, day } => {
+                let of_year = |year, day| NaiveDate::from_ymd_opt(year, month, day);
+                let years = [date.year(), date.year() + 1];
+                years
+                    .into_iter()
+                    .filter_map(|year| of_year(year, day).or_else(|| of_year(year, day - 1)))
+                    .collect()
+            }
+        };
+        days.into_iter().find(|day| *day >= date)
+    }
+
     /// Whether it comes on this day or a later one.
     pub fn is_to_come(self, date: NaiveDate) -> bool {
         match self {
@@ -127,7 +143,11 @@ mod tests {
             prop_assert_eq!(DueDate::parse(&yearly.to_string()), Some(yearly));
             let first = NaiveDate::from_ymd_opt(year, 1, 1).unwrap();
             let of_year = first.iter_days().take_while(|date| date.year() == year);
-            prop_assert_eq!(of_year.filter(|date| yearly.is_on(*date)).count(), 1);
+            let days: Vec<NaiveDate> = of_year.filter(|date| yearly.is_on(*date)).collect();
+            prop_assert_eq!(days.len(), 1);
+            prop_assert_eq!(yearly.next_from(first), Some(days[0]));
+            let next = yearly.next_from(days[0].succ_opt().unwrap()).unwrap();
+            prop_assert!(next.year() == year + 1 && yearly.is_on(next));
         }
 
         #[test]
@@ -136,6 +156,7 @@ mod tests {
             let once = DueDate::parse(&this.to_string()).unwrap();
             prop_assert_eq!(once.is_on(other), this == other);
             prop_assert_eq!(once.is_to_come(other), this >= other);
+            prop_assert_eq!(once.next_from(other), (this >= other).then_some(this));
         }
     }
 }

@@ -90,6 +90,8 @@ pub enum Event {
         poem: PathBuf,
         /// How many lines it has now.
         lines: usize,
+        /// How many of them the version before did not have, if there was one.
+        new: Option<usize>,
         /// The numbers of lines that don't fit the network of the bot that read the poem; they are skipped.
         unfit: Vec<usize>,
     },

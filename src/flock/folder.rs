@@ -207,7 +207,10 @@ mod tests {
     fn a_picture_says_what_the_text_beside_it_says() {
         let folder = read(vec![
             picture("owl10.jpg"),
-            text("owl10.txt", "# a comment\n\nA barn owl.\nAt night.\nALT: a small owl, seen from below\n\nmy notes\n"),
+            text(
+                "owl10.txt",
+                "# a comment\n\nA barn owl.\nAt night.\nALT: a small owl, seen from below\n\nmy notes\n",
+            ),
             picture("owl2.png"),
             text("owl2.TXT", "alt: an owl on a post"),
             picture("bare.gif"),

@@ -14,6 +14,7 @@ pub mod due;
 pub mod due_date;
 pub mod entry;
 pub mod event;
+pub mod folder;
 pub mod hint;
 pub mod log;
 pub mod markup;

@@ -3,11 +3,13 @@
 //!
 //! The poem cache reads the files; [`super::choose`] chooses the next line.
 
+use std::collections::HashSet;
 use std::iter;
 use std::path::Path;
 
 pub use super::entry::{Entry, EntryId, EntryKey, normalised};
 use super::entry::{Unit, number_occurrences};
+use super::folder::{self, Folder, FolderFile};
 use super::markup::{self, MarkupError, NumberedLine};
 use super::table::{self, Row, TableError};
 use super::text::{forbidden_character, is_comment, resembles_comment, shows_nothing, visible};
@@ -27,6 +29,8 @@ super::words! {
         Tsv = "tsv",
         /// Every JSON object of a file with one on each line.
         JsonLines = "jsonl",
+        /// Every picture of a folder, with the text beside it.
+        Folder = "folder",
     }
 }
 
@@ -36,6 +40,10 @@ pub struct Poem {
     entries: Vec<Entry>,
     /// Numbers of lines in the file that are posted although they look like comments.
     doubtful: Vec<usize>,
+    /// Of a folder, the file of each entry.
+    files: Vec<String>,
+    /// Of a folder, what is not posted although it may be meant to be.
+    remarks: Vec<String>,
 }
 
 /// Why a file's contents are not a poem.
@@ -67,11 +75,27 @@ pub enum PoemError {
     /// A picture that can't be posted.
     #[error(transparent)]
     Markup(#[from] MarkupError),
+    /// A folder without anything to post.
+    #[error(
+        "the folder has nothing to post: put pictures there, each with a text file of the same name beside it"
+    )]
+    EmptyFolder,
+    /// A file of a folder.
+    #[error("{name}, line {}: {error}", error.line())]
+    InFile {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        error: Box<PoemError>,
+    },
 }
 
 impl Split {
     /// How a file with this name is split unless a person says otherwise, if its name tells.
     pub fn of_name(path: &Path) -> Option<Self> {
+        if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            return Some(Self::Folder);
+        }
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {
             "csv" => Some(Self::Csv),
             "tsv" | "tab" => Some(Self::Tsv),
@@ -90,7 +114,8 @@ impl PoemError {
     /// The offending line of the file, from 1.
     pub fn line(&self) -> usize {
         match self {
-            Self::Empty | Self::Other(_) => 1,
+            Self::Empty | Self::EmptyFolder | Self::Other(_) => 1,
+            Self::InFile { error, .. } => error.line(),
             Self::NotUtf8 { line } | Self::Control { line, .. } => *line,
             Self::Table(error) => error.line,
             Self::Markup(error) => error.line,
@@ -112,18 +137,47 @@ impl Poem {
             Split::Csv => rows(table::csv(text)?)?,
             Split::Tsv => rows(table::tsv(text)?)?,
             Split::JsonLines => rows(table::json_lines(text)?)?,
+            // A folder has no text of its own.
+            Split::Folder => return Err(PoemError::EmptyFolder),
         };
         if units.is_empty() {
             return Err(PoemError::Empty);
         }
         // Every line of a table is meant to be a row.
         let doubtful = if split.is_table() { Vec::new() } else { doubtful(text) };
-        Ok(Self { entries: number_occurrences(units), doubtful })
+        let (files, remarks) = Default::default();
+        Ok(Self { entries: number_occurrences(units), doubtful, files, remarks })
+    }
+
+    /// Reads a folder's files as a poem.
+    pub fn of_folder(files: Vec<FolderFile>) -> Result<Self, PoemError> {
+        let Folder { units, files, remarks } = folder::read(files);
+        if units.is_empty() {
+            return Err(PoemError::EmptyFolder);
+        }
+        Ok(Self { entries: number_occurrences(units), doubtful: Vec::new(), files, remarks })
     }
 
     /// The entries in the order of the file.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// The number of entries that an earlier version did not have, by any of their identities.
+    pub fn new_since(&self, before: &Self) -> usize {
+        let ids = |entry: &Entry| [Some(entry.id), entry.also];
+        let known: HashSet<EntryId> = before.entries.iter().flat_map(ids).flatten().collect();
+        self.entries.iter().filter(|entry| !entry.is_used(&known)).count()
+    }
+
+    /// The file of a folder that an entry of this poem comes from; `None` if the poem is a file itself.
+    pub fn file_of(&self, entry: &Entry) -> Option<&str> {
+        self.files.get(entry.number.checked_sub(1)?).map(String::as_str)
+    }
+
+    /// Files of a folder that are not posted although they may be meant to be, and why.
+    pub fn remarks(&self) -> &[String] {
+        &self.remarks
     }
 
     /// The numbers of lines in the file that are posted although they may be meant as comments.
@@ -196,6 +250,22 @@ fn decode(bytes: &[u8], split: Split) -> Result<&str, PoemError> {
     if let Some(what) = not_text(bytes).or_else(|| table_in(bytes).filter(|_| !split.is_table())) {
         return Err(PoemError::Other(what));
     }
+    utf8(bytes)
+}
+
+/// The text of a file that belongs to a poem: UTF-8 without control characters.
+///
+/// # Errors
+///
+/// If it is something else.
+pub fn text_of(bytes: &[u8]) -> Result<&str, PoemError> {
+    match not_text(bytes) {
+        Some(what) => Err(PoemError::Other(what)),
+        None => utf8(bytes),
+    }
+}
+
+fn utf8(bytes: &[u8]) -> Result<&str, PoemError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).map_err(|error| PoemError::NotUtf8 {
         line: 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count(),

@@ -51,6 +51,9 @@ pub enum Unusable {
     /// It is too large to be edited this way.
     #[error("{} has more than {} KiB: edit the file itself", .0.display(), MAX_EDITED / 1024)]
     TooLong(PathBuf),
+    /// It is a folder.
+    #[error("{} is a folder: add, change and remove the files in it", .0.display())]
+    Folder(PathBuf),
     /// It is not UTF-8 text.
     #[error("{} is not UTF-8: save it as UTF-8", .0.display())]
     NotUtf8(PathBuf),
@@ -72,6 +75,7 @@ impl Manuscript {
         let bytes = match files::read_now(path, MAX_EDITED) {
             Ok(read) => read.bytes,
             Err(ReadError::TooLarge(_)) => return Err(Unusable::TooLong(path.to_owned())),
+            Err(ReadError::NotAFile(_)) if path.is_dir() => return Err(Unusable::Folder(path.to_owned())),
             Err(error) => {
                 let error = io::Error::other(error.to_string());
                 return Err(Unusable::System { path: path.to_owned(), what: "read", error });
@@ -298,6 +302,15 @@ mod tests {
         assert_eq!(outcomes.iter().filter(|saved| **saved).count(), 1, "{outcomes:?}");
         let winner: &[u8] = if outcomes[0] { b"mine\n" } else { b"theirs\n" };
         assert_eq!(desk.bytes(), winner);
+    }
+
+    #[test]
+    fn a_folder_is_edited_elsewhere() {
+        let desk = desk(b"one\n");
+        let read = Manuscript::read(desk.folder.path());
+        assert!(matches!(read, Err(Unusable::Folder(_))), "{read:?}");
+        let saved = save(desk.folder.path(), Split::Folder, "x", "y");
+        assert!(matches!(saved, Err(NotSaved::Unusable(Unusable::Folder(_)))), "{saved:?}");
     }
 
     #[test]

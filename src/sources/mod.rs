@@ -3,6 +3,7 @@
 //! edit takes effect with the next slot. `stability` decides how long a file must be unchanged before it counts.
 
 pub mod edit;
+mod folder;
 pub mod pictures;
 mod stability;
 
@@ -15,12 +16,15 @@ use std::time::Duration;
 use self::stability::{Observation, Stability, StabilityVerdict};
 use crate::clock::Clock;
 use crate::files::{self, FileContents, Fingerprint, Hangs, ReadError};
+use crate::flock::folder::FolderFile;
 use crate::flock::poem::{Poem, PoemError, Split};
 
-/// Maximum size of a poem: some 200,000 lines, far more than any bot posts, and small compared with a machine's memory.
-const MAX_BYTES: u64 = 10 * 1024 * 1024;
+/// Maximum size of a poem: some million lines, far more than any bot posts.
+const MAX_BYTES: u64 = 48 * 1024 * 1024;
 /// File name extensions of tables that can't be read.
 const TABLES: &[&str] = &["json", "xls", "xlsx", "ods", "numbers"];
+/// Maximum number of files of a folder that are sorted directly.
+const SORTED_AT_ONCE: usize = 256;
 /// Maximum size that is parsed directly; a larger poem would block other tasks.
 const PARSED_AT_ONCE: usize = 64 * 1024;
 
@@ -45,6 +49,8 @@ pub struct Reading {
     pub unsettled: Option<Duration>,
     /// A number that identifies this version of the poem.
     pub version: u64,
+    /// How many entries the edit made that was not reported yet; `None` if there was no earlier version.
+    pub new_entries: Option<usize>,
 }
 
 /// Why a file is not a poem.
@@ -54,8 +60,14 @@ pub enum SourceError {
     #[error("there is no such poem: make the file, or change `poem`")]
     Missing,
     /// A folder, a pipe or the like.
-    #[error("this is {0}: `poem` must name a text file")]
+    #[error("this is {0}: `poem` must name a text file, or a folder of pictures with a / at its end")]
     NotAFile(&'static str),
+    /// A file whose name in `flock.toml` ends like a folder's.
+    #[error("this is no folder: remove the / at the end, or make one")]
+    NotAFolder,
+    /// More files in a folder than are looked at.
+    #[error("the folder has too many files: divide it among several bots")]
+    TooManyFiles,
     /// Too large to be a poem.
     #[error("the poem has {0} bytes, {MAX_BYTES} is the most: divide it among several bots")]
     TooLarge(u64),
@@ -83,6 +95,7 @@ impl SourceError {
     /// The offending line of the file, if there is one.
     pub fn line(&self) -> Option<usize> {
         match self {
+            Self::Bad(PoemError::InFile { .. } | PoemError::EmptyFolder) => None,
             Self::Bad(error) => Some(error.line()),
             _ => None,
         }
@@ -90,7 +103,11 @@ impl SourceError {
 
     /// Whether the error is about the file's present contents, so that replacing the file can resolve it.
     const fn is_about_contents(&self) -> bool {
-        matches!(self, Self::Bad(_) | Self::Missing | Self::NotAFile(_) | Self::TooLarge(_) | Self::Table)
+        match self {
+            Self::Bad(_) | Self::Missing | Self::NotAFile(_) | Self::NotAFolder => true,
+            Self::TooLarge(_) | Self::TooManyFiles | Self::Table => true,
+            Self::Unreadable(_) | Self::BeingWritten => false,
+        }
     }
 }
 
@@ -124,6 +141,8 @@ struct CachedPoem {
     problem: Option<SourceError>,
     news: bool,
     version: u64,
+    /// Entries that came with edits since the last news.
+    new_entries: Option<usize>,
 }
 
 impl PoemCache {
@@ -167,15 +186,15 @@ impl PoemCache {
         let known = self.kept().get(&key).and_then(|kept| kept.taken);
         let look = {
             let path = path.to_owned();
-            move || look(&path, known)
+            move || look(&path, split, known)
         };
         let found = files::apart(path, look).await.map_err(SourceError::from).and_then(|found| found);
         let verdict = self.judge(&key, &found, stability);
         let parsed = match found {
             Ok(None) => None,
-            Ok(Some(FileContents { fingerprint, bytes })) => {
-                let held_back = verdict.wait().map_or(0, |_| stability::open_end(&bytes, split));
-                Some((fingerprint, parse(bytes, held_back, split).await))
+            Ok(Some(Found { fingerprint, source })) => {
+                let held_back = verdict.wait().map_or(0, |_| stability::open_end(source.bytes(), split));
+                Some((fingerprint, source.parse(held_back, split).await))
             }
             Err(problem) => Some((None, Err(problem))),
         };
@@ -195,7 +214,7 @@ impl PoemCache {
     fn judge(
         &self,
         key: &(PathBuf, Split),
-        found: &Result<Option<FileContents>, SourceError>,
+        found: &Result<Option<Found>, SourceError>,
         stability: Stability,
     ) -> StabilityVerdict {
         let mut all = self.kept();
@@ -203,7 +222,7 @@ impl PoemCache {
         let (fingerprint, bytes) = match found {
             _ if !self.awaits_rest => return StabilityVerdict::AtRest,
             Ok(None) => return StabilityVerdict::AtRest,
-            Ok(Some(contents)) => (contents.fingerprint, &*contents.bytes),
+            Ok(Some(found)) => (found.fingerprint, found.source.bytes()),
             // There are no contents that could settle.
             Err(problem) if !problem.is_about_contents() => return StabilityVerdict::AtRest,
             // A missing poem that was never read is reported at once.
@@ -249,6 +268,9 @@ impl CachedPoem {
     fn take(&mut self, poem: Poem) {
         let was_bad = self.problem.take().is_some();
         if was_bad || self.poem.as_deref() != Some(&poem) {
+            if let Some(before) = &self.poem {
+                *self.new_entries.get_or_insert(0) += poem.new_since(before);
+            }
             self.poem = Some(Arc::new(poem));
             self.mark_changed();
         }
@@ -262,21 +284,69 @@ impl CachedPoem {
     fn reading(&mut self, unsettled: Option<Duration>, hears: bool) -> Reading {
         let changed = self.news;
         self.news &= !hears;
+        let new_entries = if hears { self.new_entries.take() } else { self.new_entries };
         let mut problem = self.problem.clone();
         if self.poem.is_none() && problem.is_none() {
             problem = Some(SourceError::BeingWritten);
         }
-        Reading { poem: self.poem.clone(), problem, changed, unsettled, version: self.version }
+        Reading { poem: self.poem.clone(), problem, changed, unsettled, version: self.version, new_entries }
     }
 }
 
-/// The file's contents; `None` if its fingerprint is still the known one.
-fn look(path: &Path, known: Option<Fingerprint>) -> Result<Option<FileContents>, SourceError> {
+/// What was found where the poem is.
+struct Found {
+    /// `None` if it changed while it was read.
+    fingerprint: Option<Fingerprint>,
+    source: RawPoem,
+}
+
+/// A poem before it is parsed.
+enum RawPoem {
+    File(Vec<u8>),
+    Folder(Vec<FolderFile>),
+}
+
+impl RawPoem {
+    /// The bytes whose end may be incomplete. The files of a folder are complete when none of them changes any more.
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::File(bytes) => bytes,
+            Self::Folder(_) => &[],
+        }
+    }
+
+    /// Parses a poem without its last `held_back` bytes, in a way that does not block other tasks.
+    async fn parse(self, held_back: usize, split: Split) -> Result<Poem, SourceError> {
+        let (is_small, parse): (bool, Box<dyn FnOnce() -> Result<Poem, PoemError> + Send>) = match self {
+            Self::File(mut bytes) => {
+                bytes.truncate(bytes.len() - held_back);
+                (bytes.len() <= PARSED_AT_ONCE, Box::new(move || Poem::parse(&bytes, split)))
+            }
+            Self::Folder(files) => (files.len() <= SORTED_AT_ONCE, Box::new(|| Poem::of_folder(files))),
+        };
+        if is_small {
+            return Ok(parse()?);
+        }
+        let parsed = tokio::task::spawn_blocking(parse).await;
+        parsed.map_or_else(|error| Err(SourceError::Unreadable(error.to_string())), |parsed| Ok(parsed?))
+    }
+}
+
+/// What is there; `None` if its fingerprint is still the known one.
+fn look(path: &Path, split: Split, known: Option<Fingerprint>) -> Result<Option<Found>, SourceError> {
+    if split == Split::Folder {
+        let found = folder::look(path, known)?;
+        let found = found.map(|it| Found { fingerprint: it.fingerprint, source: RawPoem::Folder(it.files) });
+        return Ok(found);
+    }
     if known.is_some() && std::fs::metadata(path).ok().as_ref().map(Fingerprint::from) == known {
         return Ok(None);
     }
-    let contents = files::read_now(path, MAX_BYTES)?;
-    if is_table(path) { Err(SourceError::Table) } else { Ok(Some(contents)) }
+    let FileContents { fingerprint, bytes } = files::read_now(path, MAX_BYTES)?;
+    if is_table(path) {
+        return Err(SourceError::Table);
+    }
+    Ok(Some(Found { fingerprint, source: RawPoem::File(bytes) }))
 }
 
 /// Whether a file is a table, judged by its name.
@@ -285,29 +355,21 @@ fn is_table(path: &Path) -> bool {
     TABLES.iter().any(|table| end.eq_ignore_ascii_case(table))
 }
 
-/// Parses a poem without its last `held_back` bytes, in a way that does not block other tasks.
-async fn parse(mut bytes: Vec<u8>, held_back: usize, split: Split) -> Result<Poem, SourceError> {
-    bytes.truncate(bytes.len() - held_back);
-    if bytes.len() <= PARSED_AT_ONCE {
-        return Ok(Poem::parse(&bytes, split)?);
-    }
-    let parsed = tokio::task::spawn_blocking(move || Poem::parse(&bytes, split)).await;
-    parsed.map_or_else(|error| Err(SourceError::Unreadable(error.to_string())), |parsed| Ok(parsed?))
-}
-
 /// Like [`read_file`], without blocking other tasks.
 pub async fn read_file_async(path: &Path, split: Split) -> Result<Poem, SourceError> {
-    let bytes = files::read_async(path, MAX_BYTES).await?.bytes;
-    if is_table(path) {
-        return Err(SourceError::Table);
-    }
-    parse(bytes, 0, split).await
+    let owned = path.to_owned();
+    let found = files::apart(path, move || look(&owned, split, None)).await??;
+    found.ok_or(SourceError::BeingWritten)?.source.parse(0, split).await
 }
 
-/// Reads a poem's file once, in its present state, without a cache.
+/// Reads a poem once, in its present state, without a cache.
 pub fn read_file(path: &Path, split: Split) -> Result<Poem, SourceError> {
-    let bytes = files::read(path, MAX_BYTES)?.bytes;
-    if is_table(path) { Err(SourceError::Table) } else { Ok(Poem::parse(&bytes, split)?) }
+    let owned = path.to_owned();
+    let found = files::within_deadline(path, move || look(&owned, split, None))??;
+    match found.ok_or(SourceError::BeingWritten)?.source {
+        RawPoem::File(bytes) => Ok(Poem::parse(&bytes, split)?),
+        RawPoem::Folder(files) => Ok(Poem::of_folder(files)?),
+    }
 }
 
 #[cfg(test)]

@@ -66,6 +66,39 @@ pub fn read_picture_file(poem: &Path, name: &str) -> Result<Vec<u8>, PictureFile
     finished(name, read)
 }
 
+/// How many pictures are looked at before the file system's deadline begins anew.
+const AT_ONCE: usize = 500;
+
+/// Those of a poem's pictures that can't be read, and why. Their contents are not read.
+pub fn problems(poem: &Path, names: &[String]) -> Vec<(String, PictureFileError)> {
+    let mut problems = Vec::new();
+    for some in names.chunks(AT_ONCE) {
+        let (owned, looked_at) = (poem.to_owned(), some.to_vec());
+        let look = move || {
+            let folder = folder_of(&owned);
+            let look = |name: String| Some((name.clone(), look(&folder, &name).err()?));
+            looked_at.into_iter().filter_map(look).collect::<Vec<_>>()
+        };
+        match files::within_deadline(poem, look) {
+            Ok(found) => problems.extend(found),
+            Err(hangs) => {
+                let name = some.first().cloned().unwrap_or_default();
+                problems.push((name.clone(), PictureFileError::of(&name, hangs.into())));
+                break;
+            }
+        }
+    }
+    problems
+}
+
+fn look(folder: &Path, name: &str) -> Result<(), PictureFileError> {
+    let opened = files::open_beneath(folder, name).map_err(|error| PictureFileError::of(name, error))?;
+    match opened.1.len() {
+        size if size > MAX_PICTURE_BYTES => Err(PictureFileError::TooLarge(name.to_owned(), size)),
+        _ => Ok(()),
+    }
+}
+
 fn finished(
     name: &str,
     read: Result<Result<Vec<u8>, ReadError>, Hangs>,
@@ -158,6 +191,10 @@ mod tests {
         assert_eq!(read("owl.png/x.png"), PictureFileError::Missing(named("owl.png/x.png")));
         assert_eq!(read("pipe.png"), PictureFileError::NotAFile(named("pipe.png"), "a pipe"));
         assert_eq!(read("owls"), PictureFileError::NotAFile(named("owls"), "a folder"));
+        let names = ["gone.png", "owl.png", "large.png", "../secret"].map(str::to_owned).to_vec();
+        let problems = problems(&poem, &names).into_iter();
+        let found: Vec<_> = problems.map(|(name, problem)| (name.clone(), problem == read(&name))).collect();
+        assert_eq!(found, [0, 2, 3].map(|at: usize| (names[at].clone(), true)));
         assert_eq!(read("large.png"), PictureFileError::TooLarge(named("large.png"), 100 * 1024 * 1024));
     }
 }

@@ -129,9 +129,12 @@ impl Stability {
 /// The number of bytes at the end of a file that may be incomplete: a line without a line break, or a stanza or entry
 /// without the line that ends it.
 pub(super) fn open_end(bytes: &[u8], split: Split) -> usize {
+    if split == Split::Folder {
+        return 0;
+    }
     let ends = |line: &[u8]| {
         let ends_group = match split {
-            Split::Line | Split::Csv | Split::Tsv | Split::JsonLines => true,
+            Split::Line | Split::Csv | Split::Tsv | Split::JsonLines | Split::Folder => true,
             Split::Stanza => line.trim_ascii().is_empty(),
             Split::Percent => line.trim_ascii_end() == PERCENT.as_bytes(),
         };

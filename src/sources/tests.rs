@@ -297,3 +297,155 @@ async fn what_is_no_file_is_refused_at_once() {
     File::create(table.path()).unwrap().set_len(50 * 1024 * 1024).unwrap();
     assert_eq!(table.read().await.problem, Some(SourceError::TooLarge(50 * 1024 * 1024)));
 }
+
+/// A poem that is a folder.
+struct Gallery {
+    table: Table,
+}
+
+impl Gallery {
+    fn set() -> Self {
+        let table = Table { split: Split::Folder, ..Table::set() };
+        fs::create_dir(table.path()).unwrap();
+        Self { table }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.table.path().join(name)
+    }
+
+    /// Writes a file until it has another fingerprint.
+    fn write(&self, name: &str, bytes: &[u8]) {
+        let before = Fingerprint::of(&self.file(name));
+        while Fingerprint::of(&self.file(name)) == before {
+            fs::write(self.file(name), bytes).unwrap();
+        }
+    }
+
+    async fn settled(&self) -> Reading {
+        self.table.read().await;
+        self.table.pass(3);
+        self.table.read().await
+    }
+}
+
+/// Each entry's text and picture.
+fn shown(reading: &Reading) -> Vec<String> {
+    let shown = |entry: &crate::flock::poem::Entry| {
+        let media: Vec<String> = entry
+            .content
+            .iter()
+            .flat_map(|content| content.media())
+            .map(|it| format!("{}={}", it.name, it.alt))
+            .collect();
+        format!("{} {}", entry.text, media.join(" "))
+    };
+    reading.poem.iter().flat_map(|poem| poem.entries()).map(shown).collect()
+}
+
+#[tokio::test]
+async fn an_edit_says_how_many_entries_count_as_new() {
+    let table = Table::set();
+    table.write(b"one\ntwo\n");
+    assert_eq!(table.read().await.new_entries, None, "there was nothing before");
+    table.settle(b"one\ntwo, corrected\nthree\n").await;
+    table.write(b"three\none\nfour\n");
+    assert_eq!(table.poem_cache.glance(&table.path(), Split::Line).await.new_entries, None);
+    table.pass(3);
+    assert_eq!(table.poem_cache.glance(&table.path(), Split::Line).await.new_entries, Some(1));
+    assert_eq!(table.read().await.new_entries, Some(1));
+    assert_eq!(table.read().await.new_entries, None, "it has been reported");
+}
+
+#[tokio::test]
+async fn a_folder_is_a_poem_and_its_changes_are_noticed() {
+    let gallery = Gallery::set();
+    gallery.write("owl10.jpg", b"a picture");
+    gallery.write("owl2.png", b"a picture");
+    gallery.write("owl2.txt", b"An owl.\nalt: an owl on a post\n");
+    gallery.write(".hidden.jpg", b"");
+    let first = gallery.settled().await;
+    assert_eq!(shown(&first), ["An owl. owl2.png=an owl on a post", " owl10.jpg="]);
+    let again = gallery.table.read().await;
+    assert!(
+        Arc::ptr_eq(&first.poem.clone().unwrap(), &again.poem.unwrap()) && again.version == first.version
+    );
+    gallery.write("owl2.txt", b"An owl.\nalt: an old owl on a post\n");
+    assert_eq!(gallery.table.read().await.unsettled, Some(Duration::from_secs(3)));
+    assert_eq!(shown(&gallery.settled().await)[0], "An owl. owl2.png=an old owl on a post");
+    gallery.write("owl1.gif", b"a picture");
+    assert_eq!(shown(&gallery.settled().await).len(), 3);
+    fs::remove_file(gallery.file("owl10.jpg")).unwrap();
+    assert_eq!(shown(&gallery.settled().await).len(), 2);
+    // A picture that is replaced under its name is the same entry.
+    let before = gallery.table.read().await;
+    gallery.write("owl1.gif", b"another picture");
+    assert_eq!(gallery.settled().await.version, before.version);
+}
+
+#[tokio::test]
+async fn a_broken_folder_keeps_the_last_good_version_and_names_the_file() {
+    let gallery = Gallery::set();
+    assert_eq!(gallery.settled().await.problem, Some(SourceError::Bad(PoemError::EmptyFolder)));
+    gallery.write("owl.jpg", b"a picture");
+    gallery.write("owl.txt", b"An owl.\n");
+    assert_eq!(gallery.settled().await.problem, None);
+    gallery.write("owl.txt", b"An owl.\n\xff\n");
+    let broken = gallery.settled().await;
+    let problem = broken.problem.clone().unwrap();
+    assert_eq!((shown(&broken).len(), problem.line()), (1, None));
+    assert!(problem.to_string().starts_with("owl.txt, line 2"), "{problem}");
+    gallery.write("owl.txt", &vec![b'a'; 70_000]);
+    let large = gallery.settled().await.problem.unwrap().to_string();
+    assert!(large.contains("owl.txt") && large.contains("70000 bytes"), "{large}");
+}
+
+#[tokio::test]
+async fn nothing_in_a_folder_is_opened_that_is_no_file_of_it() {
+    let gallery = Gallery::set();
+    let (fifo, mode) = (rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600));
+    for name in ["pipe.jpg", "pipe.txt"] {
+        rustix::fs::mknodat(rustix::fs::CWD, gallery.file(name), fifo, mode, 0).unwrap();
+    }
+    std::os::unix::fs::symlink("/dev/zero", gallery.file("zero.txt")).unwrap();
+    std::os::unix::fs::symlink("nowhere", gallery.file("gone.png")).unwrap();
+    fs::create_dir(gallery.file("folder.jpg")).unwrap();
+    fs::write(gallery.file("owl.jpg"), "a picture").unwrap();
+    let reading = gallery.settled().await;
+    assert_eq!(shown(&reading), [" owl.jpg="]);
+    let remarks = reading.poem.unwrap().remarks().to_vec();
+    assert_eq!(remarks.len(), 4, "{remarks:?}");
+    fs::write(gallery.table.folder.path().join("secret"), "a secret").unwrap();
+    std::os::unix::fs::symlink("../secret", gallery.file("owl.txt")).unwrap();
+    let leaves = gallery.settled().await;
+    assert_eq!(shown(&leaves), [" owl.jpg="], "the last good version");
+    assert!(leaves.problem.unwrap().to_string().contains("owl.txt: a link that leads out"));
+}
+
+#[tokio::test]
+async fn a_file_is_no_folder_and_a_folder_no_file() {
+    let table = Table { split: Split::Folder, ..Table::set() };
+    table.write(b"one\n");
+    assert_eq!(table.read().await.problem, Some(SourceError::NotAFolder));
+    assert_eq!(read_file(&table.path(), Split::Folder), Err(SourceError::NotAFolder));
+    assert_eq!(read_file(table.folder.path(), Split::Line), Err(SourceError::NotAFile("a folder")));
+    assert_eq!(Split::of_name(Path::new("poems/owls/")), Some(Split::Folder));
+    assert_eq!(Split::of_name(Path::new("poems/owls")), None);
+}
+
+/// How long it takes is measured with `--ignored --nocapture`.
+#[tokio::test]
+#[ignore = "a measurement"]
+async fn a_hundred_thousand_files() {
+    let gallery = Gallery::set();
+    for number in 0..50_000 {
+        fs::write(gallery.file(&format!("owl{number}.jpg")), "a picture").unwrap();
+        fs::write(gallery.file(&format!("owl{number}.txt")), format!("Owl {number}.\nalt: an owl\n"))
+            .unwrap();
+    }
+    let begun = std::time::Instant::now();
+    println!("{} entries in {:?}", gallery.settled().await.poem.unwrap().entries().len(), begun.elapsed());
+    let begun = std::time::Instant::now();
+    gallery.table.read().await;
+    println!("unchanged: {:?}", begun.elapsed());
+}

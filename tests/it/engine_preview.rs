@@ -26,7 +26,7 @@ fn shuffled(name: &str) -> Bot {
 }
 
 async fn previewed(fixture: &EngineFixture, bot: &Bot) -> Preview {
-    let poem = Poem::parse(&std::fs::read(&bot.poem).unwrap(), Split::Line).unwrap();
+    let poem = Poem::parse(&std::fs::read(&bot.poem).unwrap(), bot.split).unwrap();
     let reach = Reach { posts: SHOWN, until: None };
     preview(fixture.ledger(), bot, &poem, reach, fixture.now()).await.unwrap()
 }
@@ -351,4 +351,61 @@ async fn an_ambiguous_entry_is_refused() {
     assert!(!ask(&fixture, undo(&digit)).await.done);
     assert!(ask(&fixture, undo(one)).await.done);
     assert!(ask(&fixture, undo(&digit)).await.done, "only one is left");
+}
+
+/// Over two new years in a zone whose days are not those of UTC: dates come on their days, in the first slots, once each,
+/// and nothing else moves.
+#[tokio::test]
+async fn entries_with_a_date_come_on_their_day_as_previewed() {
+    let rows = "text,date,weight\nplain a,,\nplain b,,2\nplain c,,\nnew year,01-01,\nleap,02-29,\n\
+        once,2027-02-28,\nand again,02-28,\nlast,2027-02-28,\npast,2025-01-01,\n";
+    let walt = Bot {
+        split: Split::Csv,
+        schedule: in_zone("0 1,22 * * *", "America/New_York"),
+        jitter: Duration::from_secs(2 * 3_600),
+        ..shuffled("walt")
+    };
+    let mut fixture = EngineFixture::at_time(at("2026-12-30T12:00:00Z"), [(walt, rows.to_owned())]).await;
+    let walt = fixture.bots[0].clone();
+    let coming = previewed(&fixture, &walt).await;
+    assert_eq!((coming.posts.len(), coming.exhausted), (SHOWN, false));
+    fixture.pass(minutes(30 * 24 * 60)).await;
+    fixture.restart().await;
+    let rest = previewed(&fixture, &walt).await;
+    fixture.pass(minutes(45 * 24 * 60)).await;
+    let came = posted(&fixture, &walt).await;
+    assert!(came.len() > 140, "{}", came.len());
+    check(&came, &coming.posts);
+    check(
+        &came[came.len() - 80..],
+        &rest.posts[rest.posts.iter().position(|post| post.slot == came[came.len() - 80].slot).unwrap()..],
+    );
+    let dated: Vec<(String, &str)> = came
+        .iter()
+        .filter(|post| post.entry.unwrap().0 == 0)
+        .map(|post| (walt.day_of(post.slot.unwrap()).to_string(), post.text.as_deref().unwrap()))
+        .collect();
+    // The two slots of the day take the first two of its four entries.
+    let expected = [("2027-01-01", "new year"), ("2027-02-28", "leap"), ("2027-02-28", "once")];
+    assert_eq!(dated, expected.map(|(day, text)| (day.to_owned(), text)));
+}
+
+#[tokio::test]
+async fn a_poem_of_dates_alone_is_not_exhausted() {
+    let rows = "text,date\nnew year,01-01\n";
+    let walt =
+        Bot { split: Split::Csv, schedule: in_zone("0 9 * * *", "UTC"), at_end: AtEnd::Stop, ..bot("walt") };
+    let fixture = EngineFixture::at_time(at("2026-12-28T12:00:00Z"), [(walt, rows.to_owned())]).await;
+    let walt = &fixture.bots[0];
+    let reach = Reach { posts: 2, until: None };
+    let poem = Poem::parse(rows.as_bytes(), Split::Csv).unwrap();
+    let coming = preview(fixture.ledger(), walt, &poem, reach, fixture.now()).await.unwrap();
+    let days: Vec<_> = coming.posts.iter().map(|post| walt.day_of(post.slot.unwrap()).to_string()).collect();
+    assert_eq!((days, coming.exhausted), (vec!["2027-01-01".to_owned(), "2028-01-01".to_owned()], false));
+    fixture.pass(minutes(10 * 24 * 60)).await;
+    check(&posted(&fixture, walt).await, &coming.posts[..1]);
+    assert_eq!(posted(&fixture, walt).await.len(), 1);
+    assert!(!fixture.events().iter().any(|event| matches!(event, Event::Exhausted { .. })));
+    let by_hand = ask(&fixture, CommandKind::Post { bot: "walt".to_owned(), text: None }).await;
+    assert!(!by_hand.done, "{by_hand:?}");
 }

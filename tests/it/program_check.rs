@@ -247,3 +247,76 @@ fn a_fortune_file_is_recognized() {
     texts.sort_unstable();
     assert_eq!(texts, ["a door\nleft open", "the tide\n\nis late"]);
 }
+
+/// A flock of bots on the feed whose poems have pictures.
+fn gallery(poem: &str, more: &str) -> Folder {
+    let bot = format!("[bots.walt]\nnetwork = \"feed\"\npoem = \"{poem}\"\nschedule = \"0 9 * * 1\"\n{more}");
+    let folder = Folder::with(&bot);
+    std::fs::create_dir_all(folder.path("poems/owls")).unwrap();
+    folder.write("poems/owl.jpg", b"a picture");
+    folder.write("secret", b"a secret");
+    std::os::unix::fs::symlink("../secret", folder.path("poems/link.jpg")).unwrap();
+    folder
+}
+
+/// The complaints of a check that begin like this.
+fn complaints(folder: &Folder, begin: &str) -> Vec<String> {
+    let said = folder.run(&["check"]);
+    said.out.lines().filter(|line| line.starts_with(begin)).map(str::to_owned).collect()
+}
+
+#[test]
+fn pictures_that_can_not_be_posted_are_named_with_their_line() {
+    let folder = gallery("poems/walt.txt", "");
+    folder.write(
+        "poems/walt.txt",
+        b"fine ![an owl](owl.jpg)\ngone ![an owl](gone.jpg)\nout ![an owl](link.jpg)\nbare ![](owl.jpg)\n",
+    );
+    let found = complaints(&folder, "error: poems/walt.txt");
+    let expected = ["walt.txt:2: gone.jpg", "walt.txt:3: link.jpg", "walt.txt:4: walt will pass over"];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for expected in expected {
+        assert!(found.iter().any(|said| said.contains(expected)), "{expected} in {found:#?}");
+    }
+    let toml = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
+    folder.write("flock.toml", (toml + "alt_optional = true\n").as_bytes());
+    assert_eq!(complaints(&folder, "error: poems/walt.txt").len(), 2);
+    folder.write("poems/walt.txt", b"fine\n![an owl](../owl.jpg)\n");
+    let found = complaints(&folder, "error: poems/walt.txt:2: ");
+    assert!(found.len() == 1 && found[0].contains("outside"), "{found:#?}");
+}
+
+#[test]
+fn a_folder_is_checked_by_the_names_of_its_files() {
+    let folder = gallery("poems/owls/", "");
+    folder.write("poems/owls/barn.jpg", b"a picture");
+    folder.write("poems/owls/tawny.png", b"a picture");
+    folder.write("poems/owls/tawny.txt", b"An owl.\nalt: a tawny owl\n");
+    folder.write("poems/owls/film.mp4", b"a film");
+    let errors = complaints(&folder, "error: ");
+    assert!(errors.len() == 1 && errors[0].contains("poems/owls/barn.jpg"), "{errors:#?}");
+    let warnings = complaints(&folder, "warning: poems/owls");
+    assert!(warnings.len() == 1 && warnings[0].contains("film.mp4"), "{warnings:#?}");
+    folder.write("poems/owls/barn.txt", b"alt: a barn owl\n");
+    assert!(complaints(&folder, "error: ").is_empty());
+    folder.write("poems/owls/barn.txt", b"alt: \xff\n");
+    let errors = complaints(&folder, "error: ");
+    assert!(errors.len() == 1 && errors[0].contains("barn.txt, line 1"), "{errors:#?}");
+}
+
+#[test]
+fn days_with_more_dates_than_slots_and_threads_that_are_too_long_are_named() {
+    let folder = gallery("walt.jsonl", "max_per_hour = 2\n");
+    folder.write(
+        "walt.jsonl",
+        b"{\"text\": \"a monday\", \"date\": \"2100-03-01\"}\n\
+          {\"text\": \"too many\", \"date\": \"2100-03-08\"}\n{\"text\": \"really\", \"date\": \"2100-03-08\"}\n\
+          {\"text\": \"no slot\", \"date\": \"2100-03-02\"}\n{\"text\": \"past\", \"date\": \"2020-03-02\"}\n\
+          {\"parts\": [{\"text\": \"a\"}, {\"text\": \"b\"}, {\"text\": \"c\"}]}\n",
+    );
+    let warnings = complaints(&folder, "warning: flock.toml");
+    assert_eq!(warnings.len(), 2, "{warnings:#?}");
+    assert!(warnings[0].contains("2100-03-02") && warnings[1].contains("2100-03-08"), "{warnings:#?}");
+    let errors = complaints(&folder, "error: ");
+    assert!(errors.len() == 1 && errors[0].contains("walt.jsonl:6: "), "{errors:#?}");
+}

@@ -1,5 +1,6 @@
 //! `flockd check`: reports every problem in the configuration, secrets and poems, then the forecast.
 
+mod entries;
 mod poems;
 
 use std::collections::{HashMap, HashSet};
@@ -91,7 +92,7 @@ async fn examine(config: &Path) -> Checked {
         let ledger = ledger(flock).await;
         complaints.extend(location_problems(survey, ledger.as_ref().err(), &places));
         let accounts = ledger.as_ref().map(|(_, accounts)| accounts.clone()).unwrap_or_default();
-        let (poems, of_poems) = poems::complaints(flock, &accounts, &places);
+        let (poems, of_poems) = poems::complaints(flock, &accounts, &places, now);
         complaints.extend(of_poems);
         complaints.extend(undisclosed(flock, &accounts, &places));
         let outlook = match ledger {
@@ -173,6 +174,10 @@ async fn ledger_problems(
         }
         if let (true, Some(reason)) = (health.clock_was_ahead, &health.reason) {
             outlook.complaints.push(places.error(&path, format!("bot {name}: {reason}")));
+        }
+        let poem = poems.get(&(bot.poem.clone(), bot.split)).and_then(Option::as_deref);
+        if let (Some(ledger), Some(record), Some(poem)) = (ledger, &health.record, poem) {
+            outlook.complaints.extend(entries::new_entries(ledger, bot, (record, poem), places).await?);
         }
         if let Ok(lines) = &health.lines {
             let known = (lines, health.record.as_ref());
@@ -265,7 +270,7 @@ async fn price(
         _ => HashSet::new(),
     };
     let mean = |lines: &mut dyn Iterator<Item = &Entry>| {
-        let fitting = lines.filter(|line| net::validate(bot, account, &line.text).is_ok());
+        let fitting = lines.filter(|line| net::fit(bot, account, line).is_ok());
         let prices: Vec<u32> = fitting.map(|line| net::price(bot.network, &line.text)).collect();
         let sum: f64 = prices.iter().copied().map(f64::from).sum();
         (!prices.is_empty()).then(|| sum / prices.len() as f64)

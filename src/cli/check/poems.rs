@@ -4,14 +4,16 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Accounts, Poems};
+use chrono::{DateTime, Utc};
+
+use super::{Accounts, Poems, entries};
 use crate::config::SourceSpans;
 use crate::config::diagnostics::{Diagnostic, Severity};
 use crate::daemon::reload::broken_poem;
 use crate::flock::account::Account;
 use crate::flock::poem::{Entry, EntryKey, PERCENT, Poem};
 use crate::flock::{Bot, Flock, Mentions, NetworkKind};
-use crate::net;
+use crate::net::{self, FitError};
 use crate::sources;
 
 /// The warning for a line that may be meant as a comment.
@@ -23,6 +25,7 @@ pub(super) fn complaints(
     flock: &Flock,
     accounts: &Accounts,
     places: &SourceSpans,
+    now: DateTime<Utc>,
 ) -> (Poems, Vec<Diagnostic>) {
     let mut read = Poems::new();
     let mut complaints = Vec::new();
@@ -32,6 +35,8 @@ pub(super) fn complaints(
             Ok(poem) => {
                 complaints.extend(fortune_complaint(bot, &poem));
                 complaints.extend(poem.doubtful().iter().map(|line| warning(bot, *line, COMMENT.to_owned())));
+                complaints.extend(poem.remarks().iter().map(|remark| remarked(bot, remark)));
+                complaints.extend(entries::pictures(bot, &poem));
                 Some(Arc::new(poem))
             }
             Err(problem) => {
@@ -41,6 +46,7 @@ pub(super) fn complaints(
         });
         if let Some(poem) = poem {
             complaints.extend(line_complaints(bot, accounts.get(&bot.name), poem));
+            complaints.extend(entries::dates(bot, poem, now, places));
         }
     }
     complaints.extend(shared_lines(flock, &read, places));
@@ -61,11 +67,35 @@ fn warning(bot: &Bot, line: usize, message: String) -> Diagnostic {
     Diagnostic { severity: Severity::Warning, file: bot.poem.clone(), line: Some(line), message }
 }
 
+/// A warning about a file in a bot's folder.
+fn remarked(bot: &Bot, remark: &str) -> Diagnostic {
+    let message = remark.to_owned();
+    Diagnostic { severity: Severity::Warning, file: bot.poem.clone(), line: None, message }
+}
+
+/// What is said of an entry, with its line or its file in a folder.
+pub(super) fn about(
+    (bot, poem): (&Bot, &Poem),
+    entry: &Entry,
+    severity: Severity,
+    message: String,
+) -> Diagnostic {
+    match poem.file_of(entry) {
+        Some(file) => Diagnostic { severity, file: bot.poem.join(file), line: None, message },
+        None => Diagnostic { severity, file: bot.poem.clone(), line: Some(entry.number), message },
+    }
+}
+
 fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Diagnostic> {
-    let warn = |line, message| warning(bot, line, message);
-    let misfits = poem.entries().iter().filter_map(|line| {
-        let misfit = net::validate(bot, account, &line.text).err()?;
-        Some(warn(line.number, format!("{} will pass over this line: {misfit}", bot.name)))
+    let warn = |line: &Entry, message| about((bot, poem), line, Severity::Warning, message);
+    let misfits = poem.entries().iter().filter_map(|line| match net::fit(bot, account, line) {
+        Err(misfit) => {
+            let is_bare = matches!(misfit, FitError::NoAlt(_));
+            let severity = if is_bare { Severity::Error } else { Severity::Warning };
+            let message = format!("{} will pass over this line: {misfit}", bot.name);
+            Some(about((bot, poem), line, severity, message))
+        }
+        Ok(content) => entries::too_many_parts((bot, poem), line, content.as_deref()),
     });
     let mut told = HashSet::new();
     let refrains = poem
@@ -74,7 +104,7 @@ fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Dia
         .filter(|line| bot.network.profile().forbids_duplicates && line.id.occurrence > 1);
     let refrains = refrains.filter(|line| told.insert(line.id.key)).map(|line| {
         let message = format!("{} repeats this line: x may refuse it as a duplicate", bot.name);
-        warn(line.number, message)
+        warn(line, message)
     });
     let loud = poem.entries().iter().filter(|_| bot.mentions == Mentions::Warn);
     let loud = loud.filter_map(|line| {
@@ -83,7 +113,7 @@ fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Dia
             "{} mentions {names} on {}, who are notified: remove that, or write `mentions = \"allow\"`",
             bot.name, bot.network
         );
-        (!names.is_empty()).then(|| warn(line.number, message))
+        (!names.is_empty()).then(|| warn(line, message))
     });
     let mut complaints: Vec<Diagnostic> = misfits.chain(refrains).chain(loud).collect();
     // A row of a table that weighs more is several lines of the poem.
@@ -98,7 +128,7 @@ fn shared_lines(flock: &Flock, poems: &Poems, places: &SourceSpans) -> Vec<Diagn
     let mut pairs: BTreeMap<(usize, &str), usize> = BTreeMap::new();
     for (at, bot) in flock.bots.iter().enumerate().filter(|(_, bot)| bot.network.needs_account()) {
         let Some(Some(poem)) = poems.get(&(bot.poem.clone(), bot.split)) else { continue };
-        let texts: HashSet<EntryKey> = poem.entries().iter().map(|line| line.id.key).collect();
+        let texts: HashSet<EntryKey> = poem.entries().iter().map(Entry::content_key).collect();
         for text in texts {
             let owner = *owners.entry((bot.network, text)).or_insert(bot);
             if owner.name != bot.name && owner.poem != bot.poem {

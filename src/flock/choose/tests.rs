@@ -302,6 +302,10 @@ proptest! {
             prop_assert_eq!(taken.split(' ').filter(|text| *text == format!("row{n}")).count(), *weight);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
 
     /// Over years, each yearly date comes once a year on its day, and dates change nothing about the order of the rest.
     #[test]

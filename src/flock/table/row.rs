@@ -114,13 +114,12 @@ impl<'f> Fields<'f> {
         let date = self.date()?;
         let weight = self.weight(date)?;
         let id = self.written("id")?;
-        let mut unit = Unit::of(self.number, says, content.clone());
-        if !id.is_empty() {
-            unit.key = EntryKey::named(&id);
-            unit.also = Some(says);
-        }
-        if unit.also.is_some() || date.is_some() {
-            unit.content = Some(Box::new(content));
+        let key = if id.is_empty() { says } else { EntryKey::named(&id) };
+        let mut unit = Unit::of(self.number, key, content);
+        unit.also = (key != says).then_some(says);
+        if date.is_some() {
+            // What it is used under is not the key of its text.
+            unit.content.get_or_insert_with(|| Box::new(Content::text(unit.text.as_str())));
         }
         unit.date = date;
         Ok(Some(Row { unit, weight }))
