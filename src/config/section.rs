@@ -207,7 +207,12 @@ impl<'t, 'r> Section<'t, 'r> {
         let found = self.plain(key).quoted(key).filter(|_| !self.is_in_doubt(key))?;
         let Found { value, line } = self.unless(problem_in(found.value, Use::Path), key, found)?;
         // Without `./`, so that two spellings of one file are one path.
-        let path: PathBuf = Path::new(value).components().filter(|part| *part != Component::CurDir).collect();
+        let mut path: PathBuf =
+            Path::new(value).components().filter(|part| *part != Component::CurDir).collect();
+        if value.ends_with('/') {
+            // It is meant to be a folder.
+            path.push("");
+        }
         Some(Found { value: self.report.base.join(path), line })
     }
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
-use super::poems::about;
 use crate::config::SourceSpans;
 use crate::config::diagnostics::{Diagnostic, Severity};
 use crate::flock::Bot;
@@ -16,6 +15,19 @@ use crate::store::{BotRecord, Store, StoreError};
 
 /// How many dates without enough slots are named.
 const NAMED: usize = 10;
+
+/// What is said of an entry, with its line or its file in a folder.
+pub(super) fn about(
+    (bot, poem): (&Bot, &Poem),
+    entry: &Entry,
+    severity: Severity,
+    message: String,
+) -> Diagnostic {
+    match poem.file_of(entry) {
+        Some(file) => Diagnostic { severity, file: bot.poem.join(file), line: None, message },
+        None => Diagnostic { severity, file: bot.poem.clone(), line: Some(entry.number), message },
+    }
+}
 
 /// Pictures that are missing or can't be read, each with the first entry that has it.
 pub(super) fn pictures(bot: &Bot, poem: &Poem) -> Vec<Diagnostic> {

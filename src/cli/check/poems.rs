@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Accounts, Poems, entries};
+use super::entries::{self, about};
+use super::{Accounts, Poems};
 use crate::config::SourceSpans;
 use crate::config::diagnostics::{Diagnostic, Severity};
 use crate::daemon::reload::broken_poem;
@@ -71,19 +72,6 @@ fn warning(bot: &Bot, line: usize, message: String) -> Diagnostic {
 fn remarked(bot: &Bot, remark: &str) -> Diagnostic {
     let message = remark.to_owned();
     Diagnostic { severity: Severity::Warning, file: bot.poem.clone(), line: None, message }
-}
-
-/// What is said of an entry, with its line or its file in a folder.
-pub(super) fn about(
-    (bot, poem): (&Bot, &Poem),
-    entry: &Entry,
-    severity: Severity,
-    message: String,
-) -> Diagnostic {
-    match poem.file_of(entry) {
-        Some(file) => Diagnostic { severity, file: bot.poem.join(file), line: None, message },
-        None => Diagnostic { severity, file: bot.poem.clone(), line: Some(entry.number), message },
-    }
 }
 
 fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Diagnostic> {
