@@ -1,6 +1,7 @@
 //! One story that every network must be able to tell, and the transport faults that every network must
 //! survive.
 
+mod content;
 mod foreign_answers;
 mod transport;
 

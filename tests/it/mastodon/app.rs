@@ -1,7 +1,8 @@
 //! Registering the app, and getting and revoking tokens.
 
-use flockd::flock::account::{Registration, Tokens};
+use flockd::flock::account::{Client, Registration, Tokens};
 use flockd::flock::post::Cause;
+use flockd::flock::secret::Secret;
 use flockd::net::{AccountApi as _, Network as _, OAuth2Api as _};
 use serde_json::json;
 
@@ -70,6 +71,28 @@ async fn a_forgotten_app_or_changed_redirect_uris_cause_a_new_registration() {
     fake.next_at("/oauth/token", Behaviour::Answer(Reply::page(502, "")));
     let setback = fake.client_as(Some(third)).register(&addresses()).await.unwrap_err();
     assert_eq!(setback.why.cause, Cause::Unreachable, "{setback}");
+}
+
+/// A server turns down a sign-in that asks for more than the app registered, so an app from before pictures is
+/// registered anew, and one that a person made is asked for no more than it may.
+#[tokio::test]
+async fn an_app_for_texts_alone_is_registered_anew_and_its_tokens_stay() {
+    let fake = FakeMastodon::start(Software::Mastodon).await;
+    let texts = "read:accounts read:statuses write:statuses write:accounts";
+    let made = fake.app(&[OUT_OF_BAND, &addresses()[0], &addresses()[1], &addresses()[2]], texts);
+    let client = Client { id: made.client_id, secret: Some(Secret::new(made.client_secret)) };
+    let redirects = std::iter::once(OUT_OF_BAND.to_owned()).chain(addresses()).collect();
+    let old = Registration { server: fake.url.clone(), client, redirects, scopes: Vec::new() };
+    let scopes = fake.client_as(Some(old.clone())).provider().await.unwrap().1;
+    assert_eq!(scopes.join(" "), texts);
+    fake.person_is("walt");
+    let before = tokens(&fake, &old, OUT_OF_BAND).await;
+    let new = fake.client_as(Some(old.clone())).register(&addresses()).await.unwrap().unwrap();
+    assert_ne!(new.client.id, old.client.id);
+    let client = fake.client_as(Some(new));
+    assert!(client.provider().await.unwrap().1.contains(&"write:media"));
+    let account = client.who_am_i(&before).await.unwrap();
+    assert!(client.may_post(&account, &before).is_ok() && flockd::net::may_upload(&account).is_err());
 }
 
 #[tokio::test]

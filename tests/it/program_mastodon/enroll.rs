@@ -30,7 +30,7 @@ async fn a_browser_returns() {
         let (status, text) = browser::open(&page).await;
         assert!(status == 200 && text.contains("@walt@social.example"), "{status}: {text}");
         let ended = fixture.end(terminal);
-        let scopes = "(read:accounts read:statuses write:statuses write:accounts)";
+        let scopes = "(read:accounts read:statuses write:statuses write:accounts write:media)";
         assert!(ended.code == Some(0) && ended.seen.contains(scopes), "{ended:?}");
         assert!(!ended.seen.contains("refresh token"), "tokens don't expire here: {ended:?}");
         let notes: Vec<&str> = ended.seen.lines().filter(|line| line.contains("note: ")).collect();

@@ -43,11 +43,6 @@ pub(super) struct Uploads {
 }
 
 impl FakeMastodon {
-    /// The uploads that it still has, oldest first.
-    pub fn uploads(&self) -> Vec<FakeUpload> {
-        self.shared.state.lock().unwrap().uploads.all.clone()
-    }
-
     /// The pictures of a status, in their order.
     pub fn pictures_of(&self, id: &str) -> Vec<FakeUpload> {
         let state = self.shared.state.lock().unwrap();
