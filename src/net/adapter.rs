@@ -90,11 +90,14 @@ pub enum TextError {
     },
 }
 
+/// Checks a text: the content warning, the account as far as it is known, and the text.
+pub(super) type TextCheck = fn(Option<&str>, Option<&Account>, &str) -> Result<(), TextError>;
+
 /// How a network treats a text.
 pub(super) struct TextRules {
     /// Checks whether it can be posted with this content warning: as the network counts, and within the limits that its
     /// server has announced.
-    pub(super) check: fn(Option<&str>, Option<&Account>, &str) -> Result<(), TextError>,
+    pub(super) check: TextCheck,
     /// Its length, and the maximum.
     pub(super) length: fn(&Bot, Option<&Account>, &str) -> (usize, usize),
     /// The people whom the network would notify, each as mentioned in the text.
