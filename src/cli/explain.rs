@@ -174,6 +174,21 @@ const CAUSES: &[(Cause, &str, &str)] = &[
         "flockd ended while the post was being sent, so it may have arrived",
         "nothing: flockd checks the account before it sends anything again",
     ),
+    (
+        Cause::Picture,
+        "a picture is missing or damaged, was replaced after the post was planned, or is not accepted by the network",
+        "the reason names the file and what to do with it",
+    ),
+    (
+        Cause::Thread,
+        "the post that a part of a thread answers is gone, or its id on the network is not known",
+        "look at the account, and post the rest by hand",
+    ),
+    (
+        Cause::Replies,
+        "the network does not let the app reply, so a thread stopped, and no further one begins with this app",
+        "ask the network for the permission, then `flockd resume-post` the thread",
+    ),
     (Cause::Person, "a person decided this with a command or on the dashboard", "nothing"),
     (Cause::Ask, "only a person can say whether the post arrived", "check the account, then `flockd settle`"),
 ];

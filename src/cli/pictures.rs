@@ -8,7 +8,9 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueHint};
 
 use super::configuration::Configured;
+use super::output;
 use crate::clock::{Clock as _, SystemClock};
+use crate::daemon::accounts;
 use crate::files::{self, ReadError};
 use crate::flock::content::{FileDigest, Medium};
 use crate::flock::media::MediaKind;
@@ -150,7 +152,10 @@ pub(super) async fn keep(known: &Configured, pictures: &[GivenPicture]) -> Resul
     if pictures.is_empty() {
         return Ok(());
     }
-    let ledger = ledger(&known.flock.database).await?;
+    let (ledger, made) = accounts::ledger(&known.flock.database, &SystemClock).await?;
+    if let Some(made) = made {
+        output::say_beside(&format!("a new ledger was created: {}", made.display()));
+    }
     let kept = keep_in(&ledger, pictures).await;
     // Closed, so that this process can become the ledger's owner.
     ledger.close().await;
@@ -163,14 +168,6 @@ async fn keep_in(ledger: &Sqlite, pictures: &[GivenPicture]) -> Result<(), Store
         ledger.keep_medium(picture.digest, content, SystemClock.now()).await?;
     }
     Ok(())
-}
-
-/// The ledger, which is made or brought up to date if no daemon has it.
-async fn ledger(database: &str) -> Result<Sqlite> {
-    match Sqlite::open_as_owner(database).await {
-        Err(StoreError::Locked(owner)) => Sqlite::open_as_client(database).await?.context(owner),
-        ledger => Ok(ledger?),
-    }
 }
 
 #[cfg(test)]

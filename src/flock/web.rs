@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use super::secret::Secret;
 
 /// First segments of the server's own paths.
-const OWN_PATHS: [&str; 17] = [
+const OWN_PATHS: [&str; 18] = [
     "api",
     "bots",
     "calendar",
@@ -18,6 +18,7 @@ const OWN_PATHS: [&str; 17] = [
     "healthz",
     "icon.svg",
     "leave",
+    "media",
     "metrics",
     "posts",
     "readyz",

@@ -2,6 +2,7 @@
 //! without scripts.
 
 mod acting;
+mod composing;
 mod looking;
 mod signing_in;
 

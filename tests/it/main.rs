@@ -71,6 +71,7 @@ mod program_log;
 mod program_manual;
 mod program_mastodon;
 mod program_oidc;
+mod program_pictures;
 mod program_poem;
 mod program_preview;
 mod program_rate_limits;

@@ -7,6 +7,7 @@ pub mod bounded;
 pub mod browser;
 pub mod chromium;
 pub mod clock;
+pub mod content;
 pub mod fake_mastodon;
 pub mod fake_server;
 pub mod fake_x;
