@@ -11,11 +11,11 @@ use super::tokens::NotReady;
 use crate::flock::account::Account;
 use crate::flock::content::{Content, FileDigest, Medium};
 use crate::flock::event::Call;
-use crate::flock::media::{MediaKind, Upload};
+use crate::flock::media::Upload;
 use crate::flock::post::{Cause, Post, Why};
 use crate::flock::thread::has_replies;
 use crate::flock::{Bot, NetworkKind};
-use crate::media::{self, PictureLimits, PreparedPicture};
+use crate::media::{self, PreparedPicture};
 use crate::net::{self, Picture, Rejection, Session, UploadError};
 use crate::sources::pictures::read_picture;
 use crate::store::StoreError;
@@ -233,7 +233,7 @@ async fn prepare(
     medium: &Medium,
     bytes: Vec<u8>,
 ) -> Result<Picture, Why> {
-    let limits = limits(bot, account);
+    let limits = net::media_limits(bot, account).into();
     // The semaphore is never closed.
     let _one_at_a_time = DECODING.acquire().await.ok();
     let prepared = tokio::task::spawn_blocking(move || media::prepare(&bytes, &limits)).await;
@@ -243,20 +243,6 @@ async fn prepare(
         Err(error) => return Err(trouble_with(medium, &error.to_string())),
     };
     Ok(Picture { bytes, kind, width, height, name: medium.name.clone(), alt: medium.alt.clone() })
-}
-
-/// What the bot's network takes, as the pictures are measured.
-fn limits(bot: &Bot, account: Option<&Account>) -> PictureLimits {
-    let limits = net::media_limits(bot, account);
-    let moves = |kind: &MediaKind| *kind == MediaKind::Gif;
-    PictureLimits {
-        animated: limits.kinds.iter().copied().filter(moves).collect(),
-        kinds: limits.kinds,
-        max_bytes: limits.max_bytes,
-        max_animated_bytes: limits.max_gif_bytes,
-        max_pixels: Some(limits.max_pixels),
-        max_side: Some(limits.max_side),
-    }
 }
 
 fn refused(medium: &Medium, reason: &str) -> PictureTrouble {

@@ -34,7 +34,7 @@ pub use prepare::{PictureLimits, fits, prepare};
 
 /// The longest file that is read as a picture, in bytes. The largest photographs of today's cameras are shorter, and
 /// file, decoder's copy and pixels together stay below 300 MB.
-pub const MAX_FILE_BYTES: u64 = 40_000_000;
+pub const MAX_FILE_BYTES: u64 = 32 * 1024 * 1024;
 
 /// The most memory that a decoder may take for pixels, in bytes: 67 megapixels of an ordinary JPEG, 50 of a
 /// transparent PNG.

@@ -10,6 +10,7 @@ use crate::flock::network::{AltUnit, MediaRules};
 use crate::flock::poem::Entry;
 use crate::flock::post::{Cause, Why};
 use crate::flock::{Bot, NetworkKind, Warnings};
+use crate::media::PictureLimits;
 
 /// Why an entry does not fit a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -99,6 +100,19 @@ pub struct MediaLimits {
     pub alt_max: usize,
     /// How that length is counted.
     pub alt_unit: AltUnit,
+}
+
+impl From<MediaLimits> for PictureLimits {
+    fn from(limits: MediaLimits) -> Self {
+        Self {
+            animated: limits.kinds.iter().copied().filter(|kind| *kind == MediaKind::Gif).collect(),
+            kinds: limits.kinds,
+            max_bytes: limits.max_bytes,
+            max_animated_bytes: limits.max_gif_bytes,
+            max_pixels: Some(limits.max_pixels),
+            max_side: Some(limits.max_side),
+        }
+    }
 }
 
 /// Which pictures a bot can post.

@@ -16,6 +16,14 @@ pub enum FitError {
     /// Something in it does not fit the network.
     #[error(transparent)]
     Entry(#[from] EntryError),
+    /// As a thread it would be more posts than the bot may post in an hour.
+    #[error("a thread of {parts} posts, and `max_per_hour` allows {most}: make it shorter, or raise that")]
+    TooManyParts {
+        /// How many posts it would be.
+        parts: u32,
+        /// How many are allowed.
+        most: u32,
+    },
     /// The picture of this name has no description.
     #[error("{0} has no alt text: describe it for people who can't see it, or write `alt_optional = true`")]
     NoAlt(String),
@@ -35,22 +43,16 @@ pub fn fit<'e>(
         let bare = media.find(|medium| medium.alt.trim().is_empty());
         return Err(FitError::NoAlt(bare.map(|medium| medium.name.clone()).unwrap_or_default()));
     }
-    if bot.thread == ThreadMode::Auto
-        && let Some(thread) =
-            thread::cut(entry, |text| text.is_empty() || validate(bot, account, text).is_ok())
-    {
-        validate_content(bot, account, &thread)?;
-        return Ok(Some(Cow::Owned(thread)));
+    let fits = |text: &str| text.is_empty() || validate(bot, account, text).is_ok();
+    let cut = if bot.thread == ThreadMode::Auto { thread::cut(entry, fits) } else { None };
+    let content = cut.map(Cow::Owned).or(entry.content.as_deref().map(Cow::Borrowed));
+    match &content {
+        Some(content) => validate_content(bot, account, content)?,
+        None => validate(bot, account, &entry.text).map_err(EntryError::from)?,
     }
-    match entry.content.as_deref() {
-        Some(content) => {
-            validate_content(bot, account, content)?;
-            Ok(Some(Cow::Borrowed(content)))
-        }
-        None => {
-            validate(bot, account, &entry.text).map_err(EntryError::from)?;
-            Ok(None)
-        }
+    match (thread::posts(bot.network, content.as_deref()), bot.max_per_hour) {
+        (parts, most) if parts > most => Err(FitError::TooManyParts { parts, most }),
+        _ => Ok(content),
     }
 }
 

@@ -5,9 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::files::{self, Hangs, ReadError};
-
-/// The largest picture that is read, in bytes: more than any camera's, and little enough to hold a few in memory.
-pub const MAX_PICTURE_BYTES: u64 = 32 * 1024 * 1024;
+use crate::media::MAX_FILE_BYTES;
 
 /// Why a picture can't be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,7 +20,7 @@ pub enum PictureFileError {
     #[error("{0}: this is outside the poem's folder: put the picture itself there, not a link")]
     Outside(String),
     /// Too large to be a picture; the number of bytes.
-    #[error("{0}: the picture has {1} bytes, {MAX_PICTURE_BYTES} is the most: make it smaller")]
+    #[error("{0}: the picture has {1} bytes, {MAX_FILE_BYTES} is the most: make it smaller")]
     TooLarge(String, u64),
     /// The system refused, or does not answer.
     #[error("{0}: the picture can't be read: {1}")]
@@ -94,7 +92,7 @@ pub fn problems(poem: &Path, names: &[String]) -> Vec<(String, PictureFileError)
 fn look(folder: &Path, name: &str) -> Result<(), PictureFileError> {
     let opened = files::open_beneath(folder, name).map_err(|error| PictureFileError::of(name, error))?;
     match opened.1.len() {
-        size if size > MAX_PICTURE_BYTES => Err(PictureFileError::TooLarge(name.to_owned(), size)),
+        size if size > MAX_FILE_BYTES => Err(PictureFileError::TooLarge(name.to_owned(), size)),
         _ => Ok(()),
     }
 }
@@ -115,7 +113,7 @@ fn reading(
     let path = poem.with_file_name(&name);
     let read = move || {
         let opened = files::open_beneath(&folder_of(&poem), &name)?;
-        Ok(files::read_open(opened, MAX_PICTURE_BYTES)?.bytes)
+        Ok(files::read_open(opened, MAX_FILE_BYTES)?.bytes)
     };
     (path, read)
 }

@@ -1,18 +1,23 @@
-//! Problems of entries that are more than a text: pictures that can't be read, dates without enough slots, threads that are
-//! too long, and entries that count as new. Whether an entry fits its network is decided in `net`.
+//! Problems of entries that are more than a text: pictures that can't be posted, dates without enough slots, and entries that
+//! count as new. Whether an entry fits its network is decided in `net`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use crate::config::SourceSpans;
 use crate::config::diagnostics::{Diagnostic, Severity};
 use crate::flock::Bot;
-use crate::flock::content::Content;
+use crate::flock::account::Account;
 use crate::flock::poem::{Entry, Poem};
+use crate::media::{self, PictureInfo, PictureLimits};
+use crate::net;
 use crate::sources::pictures;
 use crate::store::{BotRecord, Store, StoreError};
 
+/// How many pictures are decoded; of the others only the headers are read, as decoding takes a while.
+const DECODED: usize = 1_000;
 /// How many dates without enough slots are named.
 const NAMED: usize = 10;
 
@@ -46,22 +51,39 @@ pub(super) fn pictures(bot: &Bot, poem: &Poem) -> Vec<Diagnostic> {
     told.collect()
 }
 
-/// A thread that `max_per_hour` never lets through.
-pub(super) fn too_many_parts(
+/// What was found in the pictures of poems, by poem and name: what each is, or why it can't be posted.
+pub(super) type Inspected = HashMap<(PathBuf, String), Option<PictureInfo>>;
+
+/// Pictures that are damaged or are none, and those that the bot's network does not take. A picture that several bots share
+/// is read once.
+pub(super) fn contents(
     (bot, poem): (&Bot, &Poem),
-    entry: &Entry,
-    content: Option<&Content>,
-) -> Option<Diagnostic> {
-    let (parts, most) = (content?.parts.len(), bot.max_per_hour);
-    let is_over = u32::try_from(parts).is_ok_and(|parts| parts > most);
-    let message = || {
-        format!(
-            "this thread has {parts} parts, and `max_per_hour` lets {} post {most} in an hour: make it shorter, or \
-             raise that",
-            bot.name
-        )
-    };
-    is_over.then(|| about((bot, poem), entry, Severity::Error, message()))
+    account: Option<&Account>,
+    inspected: &mut Inspected,
+) -> Vec<Diagnostic> {
+    let limits: PictureLimits = net::media_limits(bot, account).into();
+    let (mut seen, mut found) = (HashSet::new(), Vec::new());
+    for entry in poem.entries() {
+        for medium in entry.content.iter().flat_map(|content| content.media()) {
+            if !seen.insert(&medium.name) {
+                continue;
+            }
+            let decodes = inspected.len() < DECODED;
+            let key = (bot.poem.clone(), medium.name.clone());
+            let info = inspected.entry(key).or_insert_with(|| {
+                let bytes = pictures::read_picture_file(&bot.poem, &medium.name).ok()?;
+                let info = if decodes { media::verify(&bytes) } else { media::inspect(&bytes) };
+                let problem = |error| format!("{}: {error}", medium.name);
+                info.map_err(|error| found.push(about((bot, poem), entry, Severity::Error, problem(error))))
+                    .ok()
+            });
+            if let Some(Err(error)) = info.map(|info| media::fits(&info, &limits)) {
+                let message = format!("{} will pass over this: {}: {error}", bot.name, medium.name);
+                found.push(about((bot, poem), entry, Severity::Warning, message));
+            }
+        }
+    }
+    found
 }
 
 /// The next days that have more entries with their date than slots.

@@ -270,8 +270,11 @@ async fn price(
         _ => HashSet::new(),
     };
     let mean = |lines: &mut dyn Iterator<Item = &Entry>| {
-        let fitting = lines.filter(|line| net::fit(bot, account, line).is_ok());
-        let prices: Vec<u32> = fitting.map(|line| net::price(bot.network, &line.text)).collect();
+        let price = |line: &Entry| match net::fit(bot, account, line).ok()? {
+            Some(content) => Some(net::price_of(bot.network, &content)),
+            None => Some(net::price(bot.network, &line.text)),
+        };
+        let prices: Vec<u32> = lines.filter_map(price).collect();
         let sum: f64 = prices.iter().copied().map(f64::from).sum();
         (!prices.is_empty()).then(|| sum / prices.len() as f64)
     };

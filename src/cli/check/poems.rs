@@ -29,7 +29,7 @@ pub(super) fn complaints(
     now: DateTime<Utc>,
 ) -> (Poems, Vec<Diagnostic>) {
     let mut read = Poems::new();
-    let mut complaints = Vec::new();
+    let (mut complaints, mut inspected) = (Vec::new(), entries::Inspected::new());
     for bot in &flock.bots {
         let key = (bot.poem.clone(), bot.split);
         let poem = read.entry(key).or_insert_with(|| match sources::read_file(&bot.poem, bot.split) {
@@ -47,6 +47,7 @@ pub(super) fn complaints(
         });
         if let Some(poem) = poem {
             complaints.extend(line_complaints(bot, accounts.get(&bot.name), poem));
+            complaints.extend(entries::contents((bot, poem), accounts.get(&bot.name), &mut inspected));
             complaints.extend(entries::dates(bot, poem, now, places));
         }
     }
@@ -76,14 +77,14 @@ fn remarked(bot: &Bot, remark: &str) -> Diagnostic {
 
 fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Diagnostic> {
     let warn = |line: &Entry, message| about((bot, poem), line, Severity::Warning, message);
-    let misfits = poem.entries().iter().filter_map(|line| match net::fit(bot, account, line) {
-        Err(misfit) => {
-            let is_bare = matches!(misfit, FitError::NoAlt(_));
-            let severity = if is_bare { Severity::Error } else { Severity::Warning };
-            let message = format!("{} will pass over this line: {misfit}", bot.name);
-            Some(about((bot, poem), line, severity, message))
-        }
-        Ok(content) => entries::too_many_parts((bot, poem), line, content.as_deref()),
+    let misfits = poem.entries().iter().filter_map(|line| {
+        let misfit = net::fit(bot, account, line).err()?;
+        let severity = match misfit {
+            FitError::NoAlt(_) | FitError::TooManyParts { .. } => Severity::Error,
+            FitError::Entry(_) => Severity::Warning,
+        };
+        let message = format!("{} will pass over this line: {misfit}", bot.name);
+        Some(about((bot, poem), line, severity, message))
     });
     let mut told = HashSet::new();
     let refrains = poem
