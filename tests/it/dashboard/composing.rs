@@ -21,17 +21,9 @@ async fn a_picture_and_a_thread_are_posted() {
     visit.browser.press("Add pictures").await;
     visit.browser.is_accessible().await;
     let file = visit.folder.path("owl.png");
-    visit.browser.find("#picture-1").await.send_keys(file.to_str().unwrap()).await.unwrap();
+    visit.browser.choose_file("#picture-1", &file).await;
     // The browser demands the description.
-    assert!(
-        visit
-            .browser
-            .page
-            .execute("return document.getElementById('alt-1').required", Vec::new())
-            .await
-            .unwrap()
-            == json!(true)
-    );
+    assert!(visit.browser.eval("return document.getElementById('alt-1').required").await == json!(true));
     visit.browser.write("#alt-1", "a small bronze owl").await;
     visit.browser.press("Post this").await;
     visit.browser.sees("posted:").await;
@@ -46,7 +38,7 @@ async fn a_picture_and_a_thread_are_posted() {
     visit.browser.is_accessible().await;
     let decoded = "const done = arguments[0], picture = document.querySelector('.media img'); picture.loading = 'eager'; \
         picture.decode().then(() => done(picture.naturalWidth), (error) => done(String(error)))";
-    assert_eq!(visit.browser.page.execute_async(decoded, Vec::new()).await.unwrap(), json!(40));
+    assert_eq!(visit.browser.eval_later(decoded).await, json!(40));
     let today = row["planned_at"].as_str().unwrap()[..10].to_owned();
     visit.goto(&format!("/calendar/{today}")).await;
     visit.browser.sees("owl.png: a small bronze owl").await;
@@ -61,15 +53,15 @@ async fn pictures_are_posted_without_scripts_and_on_a_phone() {
         visit.goto("/bots/walt").await;
         visit.browser.press("Add pictures").await;
         let file = visit.folder.path("owl.png");
-        visit.browser.find("#picture-2").await.send_keys(file.to_str().unwrap()).await.unwrap();
+        visit.browser.choose_file("#picture-2", &file).await;
         if !kind.has_scripts {
             visit.browser.press("Post this").await;
             visit.browser.sees("owl.png has no description").await;
-            visit.browser.page.back().await.unwrap();
+            visit.browser.back().await;
             assert_eq!(visit.folder.json(&["posts", "--json"]), json!([]));
             visit.goto("/bots/walt").await;
             visit.browser.press("Add pictures").await;
-            visit.browser.find("#picture-2").await.send_keys(file.to_str().unwrap()).await.unwrap();
+            visit.browser.choose_file("#picture-2", &file).await;
         }
         visit.browser.write("#alt-2", "an owl").await;
         visit.browser.press("Post this").await;

@@ -178,6 +178,22 @@ impl Chromium {
         asked(script, self.page.execute(script, Vec::new())).await.unwrap()
     }
 
+    /// The result of a script that calls its last argument with it.
+    pub(crate) async fn eval_later(&self, script: &str) -> Value {
+        asked("run a script", self.page.execute_async(script, Vec::new())).await.unwrap()
+    }
+
+    /// Goes to the page before this one.
+    pub(crate) async fn back(&self) {
+        asked("go back", self.page.back()).await.unwrap();
+    }
+
+    /// Chooses a file in a form.
+    pub(crate) async fn choose_file(&self, css: &str, file: &std::path::Path) {
+        let field = self.find(css).await;
+        asked("choose a file", field.send_keys(file.to_str().unwrap())).await.unwrap();
+    }
+
     pub(crate) async fn click(&self, css: &str) {
         self.click_at(Locator::Css(css)).await;
     }
