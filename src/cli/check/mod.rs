@@ -15,7 +15,7 @@ use comfy_table::Cell;
 use serde::Serialize;
 
 use super::diagnostics::{self, SourceLines};
-use super::forecast::{AppForecast, Apps, Forecast, PostRates, forecast};
+use super::forecast::{AppForecast, Apps, AverageEntry, Forecast, PostRates, forecast};
 use super::output;
 use super::progress::Working;
 use crate::clock::{Clock, SystemClock};
@@ -26,7 +26,7 @@ use crate::daemon::reload::renamed;
 use crate::flock::account::Account;
 use crate::flock::budget::month_of;
 use crate::flock::poem::{Entry, Poem, Split};
-use crate::flock::{Bot, BotName, Flock, NetworkKind, choose};
+use crate::flock::{Bot, BotName, Flock, NetworkKind, choose, thread};
 use crate::health::health;
 use crate::net;
 use crate::net::environment::HttpEnvironment;
@@ -183,8 +183,8 @@ async fn ledger_problems(
             let known = (lines, health.record.as_ref());
             outlook.bots.push(forecast(bot, known, &mut rates, now, &flock.timezone));
             let account = accounts.get(name);
-            let price = price(ledger, (bot, account), health.record.as_ref(), poems).await?;
-            apps.add(bot, lines.left, price, &mut rates);
+            let entry = average(ledger, (bot, account), health.record.as_ref(), poems).await?;
+            apps.add(bot, lines.left, entry, &mut rates);
         }
     }
     if let Some(ledger) = ledger {
@@ -255,31 +255,34 @@ async fn identities(
     Ok(complaints)
 }
 
-/// The average cost of one of a bot's posts, in thousandths of a US dollar: over its remaining lines, or over
-/// all lines if none is left.
-async fn price(
+/// What a bot's entries are on average: those that are left, or all of them if none is left.
+async fn average(
     ledger: Option<&dyn Store>,
     (bot, account): (&Bot, Option<&Account>),
     standing: Option<&BotRecord>,
     poems: &Poems,
-) -> Result<f64, StoreError> {
+) -> Result<AverageEntry, StoreError> {
     let poem = poems.get(&(bot.poem.clone(), bot.split)).and_then(Option::as_deref);
-    let Some(poem) = poem.filter(|_| bot.app.is_some()) else { return Ok(0.0) };
+    let Some(poem) = poem.filter(|_| bot.app.is_some()) else { return Ok(AverageEntry::default()) };
     let used = match (ledger, standing) {
         (Some(ledger), Some(standing)) => ledger.used(&bot.name, standing.round).await?,
         _ => HashSet::new(),
     };
     let mean = |lines: &mut dyn Iterator<Item = &Entry>| {
-        let price = |line: &Entry| match net::fit(bot, account, line).ok()? {
-            Some(content) => Some(net::price_of(bot.network, &content)),
-            None => Some(net::price(bot.network, &line.text)),
+        let known = |line: &Entry| {
+            let content = net::fit(bot, account, line).ok()?;
+            let price = match content.as_deref() {
+                Some(content) => net::price_of(bot.network, content),
+                None => net::price(bot.network, &line.text),
+            };
+            Some((f64::from(thread::posts(bot.network, content.as_deref())), f64::from(price)))
         };
-        let prices: Vec<u32> = lines.filter_map(price).collect();
-        let sum: f64 = prices.iter().copied().map(f64::from).sum();
-        (!prices.is_empty()).then(|| sum / prices.len() as f64)
+        let known: Vec<(f64, f64)> = lines.filter_map(known).collect();
+        let mean = |of: fn(&(f64, f64)) -> f64| known.iter().map(of).sum::<f64>() / known.len() as f64;
+        (!known.is_empty()).then(|| AverageEntry { posts: mean(|it| it.0), price: mean(|it| it.1) })
     };
     let left = mean(&mut choose::unused(poem, &used));
-    Ok(left.or_else(|| mean(&mut poem.entries().iter())).unwrap_or(0.0))
+    Ok(left.or_else(|| mean(&mut poem.entries().iter())).unwrap_or_default())
 }
 
 fn print_complaints(checked: &Checked) -> Result<()> {

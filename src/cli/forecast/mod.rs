@@ -7,7 +7,7 @@ mod rush;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
-pub(super) use self::app::{AppForecast, Apps};
+pub(super) use self::app::{AppForecast, Apps, AverageEntry};
 use super::output;
 use crate::flock::schedule::Zone;
 use crate::flock::{AtEnd, Bot};

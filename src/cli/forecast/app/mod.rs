@@ -32,7 +32,7 @@ const NOTHING: f64 = 1e-6;
 #[derive(Debug, Default)]
 pub(in crate::cli) struct Apps(BTreeMap<String, (Arc<App>, Vec<Share>)>);
 
-/// A bot's posts through its app.
+/// A bot's entries through its app.
 #[derive(Debug)]
 struct Share {
     bot: Arc<Bot>,
@@ -40,8 +40,24 @@ struct Share {
     days: Arc<[f64]>,
     /// Number of posts that its poem has left; `None` if it starts again at the end.
     lines: Option<usize>,
-    /// The average cost of a post, in thousandths of a US dollar.
-    price: f64,
+    /// What its entries are on average.
+    entry: AverageEntry,
+}
+
+/// What a bot's entries are on average.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::cli) struct AverageEntry {
+    /// The number of posts that one is: more than one for a thread.
+    pub(in crate::cli) posts: f64,
+    /// The cost of one, with its uploads, in thousandths of a US dollar.
+    pub(in crate::cli) price: f64,
+}
+
+impl Default for AverageEntry {
+    /// A text that costs nothing.
+    fn default() -> Self {
+        Self { posts: 1.0, price: 0.0 }
+    }
 }
 
 /// An app's forecast.
@@ -84,12 +100,18 @@ struct Demand {
 }
 
 impl Apps {
-    /// Adds a bot to its app, if it has one. It has `left` lines left, and a post costs `price` on average.
-    pub(in crate::cli) fn add(&mut self, bot: &Arc<Bot>, left: usize, price: f64, rates: &mut PostRates) {
+    /// Adds a bot to its app, if it has one. It has `left` entries left.
+    pub(in crate::cli) fn add(
+        &mut self,
+        bot: &Arc<Bot>,
+        left: usize,
+        entry: AverageEntry,
+        rates: &mut PostRates,
+    ) {
         let Some(app) = &bot.app else { return };
         let lines = (bot.at_end == AtEnd::Stop || left == 0).then_some(left);
         let (per_day, days) = (rates.per_day(bot), rates.days(bot));
-        let share = Share { bot: bot.clone(), per_day, days, lines, price };
+        let share = Share { bot: bot.clone(), per_day, days, lines, entry };
         self.0.entry(app.name.clone()).or_insert_with(|| (app.clone(), Vec::new())).1.push(share);
     }
 
@@ -131,8 +153,9 @@ impl AppForecast {
     fn new(app: &App, shares: &[Share], spent: Spent, runs_out: Ends) -> Self {
         let posting = || shares.iter().filter(|share| share.posts());
         // The sum of an empty iterator is -0.0.
-        let posts_per_day = posting().map(|share| share.per_day).sum::<f64>() + 0.0;
-        let mills_per_month = posting().map(|share| share.per_day * share.price).sum::<f64>() * MONTH + 0.0;
+        let posts_per_day = posting().map(|share| share.per_day * share.entry.posts).sum::<f64>() + 0.0;
+        let mills_per_month =
+            posting().map(|share| share.per_day * share.entry.price).sum::<f64>() * MONTH + 0.0;
         let limit_per_day = app.network.profile().limits.and_then(|limits| limits.of_app_per_day);
         let row = [
             app.name.clone(),
@@ -188,8 +211,8 @@ impl Demand {
             for (day, wanted) in share.days.iter().enumerate() {
                 let count = wanted.min(left);
                 left -= count;
-                posts[day] += count;
-                milli_dollars[day] += count * share.price;
+                posts[day] += count * share.entry.posts;
+                milli_dollars[day] += count * share.entry.price;
             }
         }
         Self { today: now.date_naive(), posts, milli_dollars }

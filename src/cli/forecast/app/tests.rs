@@ -6,7 +6,7 @@ use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use super::{AppForecast, Apps, PostRates};
+use super::{AppForecast, Apps, AverageEntry, PostRates};
 use crate::config;
 use crate::store::Spent;
 
@@ -44,7 +44,7 @@ fn expect(text: &str, left: usize, price: f64, spent: Spent) -> Expected {
     let flock = flock.unwrap_or_else(|| panic!("{complaints:?}"));
     let (mut apps, mut rates) = (Apps::default(), PostRates::new(now));
     for bot in &flock.bots {
-        apps.add(bot, left, price, &mut rates);
+        apps.add(bot, left, AverageEntry { price, ..AverageEntry::default() }, &mut rates);
     }
     let (app, complaints) = apps.forecast("x", spent, &places, now).unwrap();
     Expected { app, complaints: complaints.iter().map(ToString::to_string).collect() }
