@@ -219,3 +219,35 @@ fn said(at: usize, part: &ComingPart<'_>, of: usize) -> Vec<String> {
     };
     place.into_iter().chain(text).chain(part.media.iter().map(picture)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flock::content::{Content, Medium};
+    use crate::flock::samples;
+
+    #[test]
+    fn the_json_of_a_post_has_its_parts_and_pictures() {
+        let bot = samples::bot("walt", "@daily");
+        let medium = Medium { name: "owl.png".to_owned(), alt: "an owl".to_owned(), digest: None };
+        let parts = vec![
+            Part { text: "one".to_owned(), media: vec![medium] },
+            Part { text: "two".to_owned(), media: Vec::new() },
+        ];
+        let content = Content { parts, ..Content::default() };
+        let due_at = "2026-03-01T12:00:00Z".parse().unwrap();
+        let text = content.whole_text();
+        let post = ComingPost { slot: None, due_at, entry: None, text, content: Some(content) };
+        let row = serde_json::to_value(ComingRow::new(&bot, &post)).unwrap();
+        let expect = serde_json::json!([
+            { "text": "one", "media": [{ "name": "owl.png", "alt": "an owl" }] },
+            { "text": "two", "media": [] },
+        ]);
+        assert_eq!((&row["text"], &row["parts"]), (&"one\n\ntwo".into(), &expect));
+        let lines: Vec<String> =
+            super::parts(&post).iter().enumerate().flat_map(|(at, part)| said(at, part, 2)).collect();
+        let expect =
+            ["    part 1 of 2", "    one", "    picture owl.png: an owl", "    part 2 of 2", "    two"];
+        assert_eq!(lines, expect);
+    }
+}

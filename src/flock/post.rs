@@ -377,9 +377,9 @@ pub fn parts_by_hand(text: &str) -> Vec<String> {
 
 /// What a person gave, as it will be posted: a text, in which lines that are only `---` begin the next part of a thread, with
 /// pictures in the first.
-pub fn content_by_hand(text: &str, media: Vec<Medium>) -> Result<Content, BadText> {
+pub fn content_by_hand(text: &str, mut media: Vec<Medium>) -> Result<Content, BadText> {
     let parts = parts_by_hand(text).into_iter().enumerate().map(|(number, text)| {
-        let media = if number == 0 { media.clone() } else { Vec::new() };
+        let media = if number == 0 { std::mem::take(&mut media) } else { Vec::new() };
         let text = match text_by_hand(&text) {
             Err(BadText::Empty) if !media.is_empty() => String::new(),
             text => text?,

@@ -30,7 +30,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use self::connection::Connection;
 use self::connections::{Admitted, ConnectionOwner, Connections};
-pub(crate) use self::connections::{ConnectionLimits, IdleTimer, network_of};
+pub(crate) use self::connections::{ConnectionLimits, IdleTimer, PausedTimer, network_of};
 
 /// The buffer of each connection, and so the largest request head. Browsers send a few hundred bytes, and
 /// nginx accepts 32 KiB.

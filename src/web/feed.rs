@@ -144,6 +144,8 @@ mod tests {
     use super::super::tests::samples;
     use super::*;
     use crate::flock::NetworkKind;
+    use crate::flock::content::{FileDigest, Medium, Part};
+    use crate::flock::media::MediaKind;
 
     fn rendered(posts: &[Post]) -> (Feed, String) {
         let bot = samples::bot("emily", NetworkKind::Feed);
@@ -193,6 +195,32 @@ mod tests {
         assert_eq!(content.content_type.as_deref(), Some("html"));
         let expect = "one &lt;i&gt;<br>\n\u{a0}\u{a0}two<br>\n<br>\nthree";
         assert_eq!(content.value.as_deref(), Some(expect));
+    }
+
+    #[test]
+    fn pictures_are_in_the_content_and_beside_it() {
+        let bot = samples::bot("emily", NetworkKind::Feed);
+        let medium = |alt: &str| Medium { name: "owl.png".to_owned(), alt: alt.to_owned(), digest: None };
+        let part = |text: &str, media| Part { text: text.to_owned(), media };
+        let parts =
+            vec![part("one\u{ffff}", vec![medium("an \"owl\"")]), part("two", vec![medium("a gull")])];
+        let said = Said { parts, spoiler_text: Some("a <fall>".to_owned()), ..Said::default() };
+        let post = Post { content: Some(said), ..samples::post("emily", 7, "one\u{ffff}\n\ntwo") };
+        let digest = FileDigest::of(b"owl");
+        let owl = ShownPicture { digest, kind: MediaKind::Png, length: 3, width: 40, height: 30 };
+        let pictures = ShownPictures::from([(post.id, BTreeMap::from([(0, owl)]))]);
+        let body = document("http://birds.test", &bot, &[post], &pictures).body;
+        let entry = String::from_utf8(body).unwrap().parse::<Feed>().unwrap().entries.remove(0);
+        assert_eq!(entry.title.as_str(), "a <fall>");
+        let html = entry.content.unwrap().value.unwrap();
+        let expect = format!(
+            "<p><strong>a &lt;fall&gt;</strong></p><p>one\u{fffd}</p><p><img src=\"http://birds.test/media/{digest}\" \
+             alt=\"an &quot;owl&quot;\" width=\"40\" height=\"30\"></p><p>two</p><p>[a gull]</p>"
+        );
+        assert_eq!(html, expect);
+        let file = entry.links.iter().find(|link| link.rel == "enclosure").unwrap();
+        assert_eq!(file.href, format!("http://birds.test/media/{digest}"));
+        assert_eq!((file.mime_type.as_deref(), file.length.as_deref()), (Some("image/png"), Some("3")));
     }
 
     #[test]

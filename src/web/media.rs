@@ -24,7 +24,7 @@ pub(super) async fn picture(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response {
-    let Some(digest) = digest.ok().and_then(|Path(text)| canonical_digest(text)) else {
+    let Some(digest) = digest.ok().and_then(|Path(text)| canonical_digest(&text)) else {
         return page::not_found(uri).await;
     };
     match site.ledger_result(shown(&site, digest).await) {
@@ -40,8 +40,8 @@ pub(super) async fn picture(
 }
 
 /// A digest in its canonical spelling, so that each picture has one address.
-fn canonical_digest(text: String) -> Option<FileDigest> {
-    FileDigest::try_from(text.clone()).ok().filter(|digest| digest.to_string() == text)
+fn canonical_digest(text: &str) -> Option<FileDigest> {
+    FileDigest::try_from(text.to_owned()).ok().filter(|digest| digest.to_string() == text)
 }
 
 async fn shown(site: &Site, digest: FileDigest) -> Result<Option<(MediaKind, Vec<u8>)>, StoreError> {

@@ -48,11 +48,14 @@ pub(super) fn warning(content: &Content) -> Option<&str> {
     content.spoiler_text.as_deref().or(hides_pictures.then_some(SENSITIVE))
 }
 
+/// Pictures of a part, each with what is served of it.
+type ShownMedia<'a> = Vec<(&'a Medium, Option<&'a ShownPicture>)>;
+
 /// Each part, with its pictures and what is served of them.
 pub(super) fn parts<'a>(
     content: &'a Content,
     shown: Option<&'a BTreeMap<u32, ShownPicture>>,
-) -> Vec<(&'a Part, Vec<(&'a Medium, Option<&'a ShownPicture>)>)> {
+) -> Vec<(&'a Part, ShownMedia<'a>)> {
     let mut places = 0..;
     let mut of_part = |part: &'a Part| {
         let media = part.media.iter().zip(&mut places);

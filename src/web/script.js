@@ -105,7 +105,12 @@
     const text = composer.querySelector("[name=text]");
     const demand = () => {
       for (const file of files) document.getElementById(file.dataset.describedBy).required = file.files.length > 0;
-      text.required = files.every((file) => !file.files.length);
+      const chosen = files.filter((file) => file.files.length);
+      text.required = chosen.length === 0;
+      // A server that ends the upload can't say why: the browser is still sending.
+      const size = chosen.reduce((sum, file) => sum + file.files[0].size, 0);
+      const problem = size > Number(composer.dataset.maxBytes) ? composer.dataset.tooLarge : "";
+      for (const file of files) file.setCustomValidity(file === chosen.at(-1) ? problem : "");
     };
     composer.addEventListener("change", demand);
     demand();

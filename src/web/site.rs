@@ -39,7 +39,7 @@ pub struct Site {
     /// Sign-ins in progress; `None` in a dry run.
     pub(super) reception: Option<Arc<WebSignIns>>,
     pub(super) forecasts: Arc<Forecasts>,
-    /// Counts the forms with files that are arriving.
+    /// Room for forms with files that are arriving.
     pub(super) uploads: Arc<Semaphore>,
     /// Held while a picture is decoded.
     pub(super) decoding: Arc<Mutex<()>>,

@@ -245,13 +245,8 @@ async fn a_thread_that_broke_off_is_seen_and_continued() {
         [(&"posted".into(), &none), (&"released".into(), &"unreachable".into()), (&none, &none)]
     );
     let table = folder.run(&["posts"]).out;
-    assert!(
-        table.contains(&format!(
-            "1 of 3 parts: the server was away for a day; `flockd resume-post {}`",
-            &id[..8]
-        )),
-        "{table}"
-    );
+    let note = format!("1 of 3 parts: the server was away for a day; `flockd resume-post {}", &id[..8]);
+    assert!(table.contains(&note), "{table}");
     let long = folder.run(&["posts", "--long"]).out;
     assert!(long.contains("part 2    released") && long.contains("part 3    not begun"), "{long}");
 

@@ -8,6 +8,7 @@ mod credentials;
 mod health;
 mod identity;
 mod names;
+mod pictures;
 mod post_states;
 mod reading;
 mod settling;
@@ -131,6 +132,10 @@ contract! {
         the_first_bot_of_an_account_keeps_it_while_it_stays,
         account_ids_are_scoped_to_their_server,
         an_account_without_its_server_is_found_by_its_handle,
+    }
+    pictures {
+        pictures_of_several_posts_are_read_at_once,
+        a_picture_is_shown_while_a_feed_has_its_post,
     }
     transfer {
         an_import_equals_the_export,

@@ -33,18 +33,18 @@ impl FromRequest<Site> for SignedForm {
         if !session.matches(&form) {
             return Err(foreign_form(&uri));
         }
-        may_change(site, &uri)?;
-        Ok(Self { form, session })
+        match read_only(site, &uri) {
+            Some(refusal) => Err(refusal),
+            None => Ok(Self { form, session }),
+        }
     }
 }
 
 /// 403 where the dashboard is read-only. Signing out is always allowed.
-pub(super) fn may_change(site: &Site, uri: &Uri) -> Result<(), Response> {
-    if site.flock().web.dashboard == Dashboard::ReadOnly && uri.path() != "/leave" {
-        let why = "This dashboard is read-only: flock.toml has dashboard = \"read-only\".";
-        return Err(page::error(uri, StatusCode::FORBIDDEN, "Not possible", why));
-    }
-    Ok(())
+pub(super) fn read_only(site: &Site, uri: &Uri) -> Option<Response> {
+    let is_refused = site.flock().web.dashboard == Dashboard::ReadOnly && uri.path() != "/leave";
+    let why = "This dashboard is read-only: flock.toml has dashboard = \"read-only\".";
+    is_refused.then(|| page::error(uri, StatusCode::FORBIDDEN, "Not possible", why))
 }
 
 /// 403 for a form that does not belong to this session.

@@ -2,14 +2,15 @@
 //! holds while the form arrives. What the files are is decided elsewhere.
 
 use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, Request};
+use axum::extract::{ConnectInfo, FromRequest, Request};
 use axum::http::{HeaderValue, StatusCode, Uri, header};
 use axum::response::Response;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::form::{foreign_form, may_change};
+use super::form::{foreign_form, read_only};
 use super::session::SessionToken;
+use crate::listener::{PausedTimer, Peer};
 use crate::media::MAX_FILE_BYTES;
 use crate::web::page;
 use crate::web::request::Parameters;
@@ -28,7 +29,9 @@ const RETRY_AFTER_S: &str = "10";
 pub(in crate::web) struct SignedUpload {
     pub(in crate::web) fields: Parameters,
     pub(in crate::web) files: Vec<UploadedFile>,
-    /// Its place at the gate, for as long as its files are in memory.
+    /// Once a form has arrived, its answer may take time: pictures are decoded first.
+    pub(in crate::web) paused: Option<PausedTimer>,
+    /// Its place among those that may arrive, for as long as its files are in memory.
     _place: OwnedSemaphorePermit,
 }
 
@@ -49,19 +52,27 @@ impl FromRequest<Site> for SignedUpload {
         let Some(session) = request.extensions().get::<SessionToken>().cloned() else {
             return Err(foreign_form(&uri));
         };
+        let peer = request.extensions().get::<ConnectInfo<Peer>>().cloned();
         let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let Some(boundary) = content_type.and_then(|value| multer::parse_boundary(value).ok()) else {
             return Err(unreadable(&uri));
         };
         let Ok(place) = site.uploads.clone().try_acquire_owned() else { return Err(busy(&uri)) };
         let mut form = multipart(request.into_body(), boundary);
-        match token(&mut form).await {
-            Ok(token) if session.matches(&token) => may_change(site, &uri)?,
-            Ok(_) => return Err(foreign_form(&uri)),
-            Err(problem) => return Err(problem.response(&uri)),
+        let refusal = match token(&mut form).await {
+            Ok(token) if session.matches(&token) => read_only(site, &uri),
+            Ok(_) => Some(foreign_form(&uri)),
+            Err(problem) => Some(problem.response(&uri)),
+        };
+        if let Some(refusal) = refusal {
+            discard(&mut form).await;
+            return Err(refusal);
         }
         match read(&mut form).await {
-            Ok((fields, files)) => Ok(Self { fields, files, _place: place }),
+            Ok((fields, files)) => {
+                let paused = peer.map(|ConnectInfo(peer)| peer.idle_timer.pause());
+                Ok(Self { fields, files, paused, _place: place })
+            }
             Err(problem) => Err(problem.response(&uri)),
         }
     }
@@ -146,6 +157,11 @@ async fn read(form: &mut Multipart<'static>) -> Result<(Parameters, Vec<Uploaded
         }
     }
     Ok((Parameters::of(fields), files))
+}
+
+/// Reads the rest of a form without keeping it: a browser that is still sending would not show the answer.
+async fn discard(form: &mut Multipart<'static>) {
+    while let Ok(Some(_)) = form.next_field().await {}
 }
 
 /// The name and the text of a field.

@@ -15,7 +15,7 @@ use crate::flock::account::Account;
 use crate::flock::content::{FileDigest, Medium};
 use crate::flock::media::MediaKind;
 use crate::flock::post::{BadText, content_by_hand, parts_by_hand, text_by_hand};
-use crate::media::{self, PictureError};
+use crate::media::{self, MAX_FILE_BYTES, PictureError};
 use crate::net;
 use crate::store::{CommandKind, StoreError};
 use crate::web::auth::{SignedUpload, UploadedFile};
@@ -33,7 +33,8 @@ const LONGEST_NAME: usize = 100;
 pub(super) fn form(bot: &Bot, account: Option<&Account>, viewer: &Viewer, is_primary: bool) -> Markup {
     let (_, most) = net::length(bot, account, "");
     html! {
-        form.composer method="post" action={ (bot.name) "/compose" } enctype="multipart/form-data" {
+        form.composer method="post" action={ (bot.name) "/compose" } enctype="multipart/form-data"
+            data-max-bytes=(MAX_FILE_BYTES) data-too-large={ "The pictures of a post may have " (MAX_FILE_BYTES / 1_000_000) " MB together." } {
             // The first field: files are read only after it.
             (viewer.token_field())
             label for="text" { "Post your own text" }
@@ -80,8 +81,9 @@ pub(super) async fn compose(
     State(site): State<Site>,
     TargetBot { bot, .. }: TargetBot,
     uri: Uri,
-    upload: SignedUpload,
+    mut upload: SignedUpload,
 ) -> Response {
+    let _paused = upload.paused.take();
     let bot = bot.name.to_string();
     let (what, pictures) = match composed(&site, bot.clone(), &upload).await {
         Ok(composed) => composed,
