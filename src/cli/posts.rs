@@ -147,8 +147,8 @@ fn print_whole(thread: &ThreadView<'_>, zone: &Zone) -> Result<()> {
         ("warning", post.content.as_ref().and_then(|content| content.spoiler_text.clone())),
     ];
     let facts = facts.into_iter().filter_map(|(what, value)| Some(fact(what, &value?)));
-    let said = thread.said();
-    let said = said.iter().enumerate().flat_map(|(at, part)| facts_of(at, part, said.len()));
+    let parts = thread.parts();
+    let said = parts.iter().enumerate().flat_map(|(at, part)| facts_of(at, part, parts.len()));
     facts.chain(said).chain([String::new()]).try_for_each(|line| output::show(&line))
 }
 

@@ -206,12 +206,12 @@ fn print_whole(post: &ComingPost, zone: &Zone) -> Result<()> {
     let entry = post.entry.map_or_else(|| "by hand".to_owned(), |(_, line)| line.brief());
     output::show(&format!("{}  {entry}", output::local(post.due_at, zone)))?;
     let parts = parts(post);
-    let said = parts.iter().enumerate().flat_map(|(at, part)| said(at, part, parts.len()));
-    said.chain([String::new()]).try_for_each(|line| output::show(&line))
+    let lines = parts.iter().enumerate().flat_map(|(at, part)| part_lines(at, part, parts.len()));
+    lines.chain([String::new()]).try_for_each(|line| output::show(&line))
 }
 
 /// The lines of a part.
-fn said(at: usize, part: &ComingPart<'_>, of: usize) -> Vec<String> {
+fn part_lines(at: usize, part: &ComingPart<'_>, of: usize) -> Vec<String> {
     let place = (of > 1).then(|| format!("    part {} of {of}", at + 1));
     let text = (!part.text.is_empty()).then(|| format!("    {}", part.text.replace('\n', "\n    ")));
     let picture = |medium: &MediumRow<'_>| {
@@ -245,7 +245,7 @@ mod tests {
         ]);
         assert_eq!((&row["text"], &row["parts"]), (&"one\n\ntwo".into(), &expect));
         let lines: Vec<String> =
-            super::parts(&post).iter().enumerate().flat_map(|(at, part)| said(at, part, 2)).collect();
+            super::parts(&post).iter().enumerate().flat_map(|(at, part)| part_lines(at, part, 2)).collect();
         let expect =
             ["    part 1 of 2", "    one", "    picture owl.png: an owl", "    part 2 of 2", "    two"];
         assert_eq!(lines, expect);

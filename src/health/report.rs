@@ -250,7 +250,7 @@ impl<'a> From<ThreadView<'a>> for PostRow<'a> {
             cause: post.cause.map(|cause| cause.as_str()),
             round: post.entry.map(|(round, _)| round),
             thread: thread.progress().as_str(),
-            parts: thread.said().into_iter().enumerate().map(PartRow::from).collect(),
+            parts: thread.parts().into_iter().enumerate().map(PartRow::from).collect(),
         }
     }
 }

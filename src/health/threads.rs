@@ -18,7 +18,7 @@ pub struct ThreadView<'a> {
     /// The first post, or the only one.
     pub head: &'a Post,
     /// Every attempt at the other parts, in the order of the parts and of the attempts.
-    parts: &'a [Post],
+    rows: &'a [Post],
 }
 
 /// A part of a thread, or all of a single post.
@@ -54,18 +54,18 @@ impl ThreadParts {
 
     /// The thread that begins with this post, which is one of those in the list.
     pub fn of<'a>(&'a self, head: &'a Post) -> ThreadView<'a> {
-        ThreadView { head, parts: self.0.get(&head.id).map_or(&[], Vec::as_slice) }
+        ThreadView { head, rows: self.0.get(&head.id).map_or(&[], Vec::as_slice) }
     }
 }
 
 impl<'a> ThreadView<'a> {
     /// How far it has come.
     pub fn progress(&self) -> Thread {
-        Thread::of(self.head, self.parts)
+        Thread::of(self.head, self.rows)
     }
 
     /// What it says, part by part; nothing if no entry was chosen.
-    pub fn said(&self) -> Vec<PartView<'a>> {
+    pub fn parts(&self) -> Vec<PartView<'a>> {
         let head = self.head;
         let Some(content) = &head.content else {
             let text = head.text.as_deref();
@@ -75,7 +75,7 @@ impl<'a> ThreadView<'a> {
         let post_of = |number: usize| match number {
             0 => Some(head),
             _ if is_one_post => Some(head),
-            _ => self.parts.iter().rev().find(|post| post.part as usize == number),
+            _ => self.rows.iter().rev().find(|post| post.part as usize == number),
         };
         let parts = content.parts.iter().enumerate();
         parts.map(|(at, part)| PartView { text: &part.text, media: &part.media, post: post_of(at) }).collect()
@@ -83,15 +83,15 @@ impl<'a> ThreadView<'a> {
 
     /// How many of its parts were posted.
     pub fn posted(&self) -> usize {
-        let posts = std::iter::once(self.head).chain(self.parts);
+        let posts = std::iter::once(self.head).chain(self.rows);
         posts.filter(|post| matches!(post.state, State::Posted | State::Deleted)).count()
     }
 
     /// What keeps its next part from being posted: that part's last attempt.
     pub fn obstacle(&self) -> Option<&'a Post> {
         match self.progress() {
-            Thread::Partial => Thread::broken_at(self.parts),
-            Thread::Going => self.parts.iter().rev().find(|part| part.state.is_open()),
+            Thread::Partial => Thread::broken_at(self.rows),
+            Thread::Going => self.rows.iter().rev().find(|part| part.state.is_open()),
             Thread::Single | Thread::Whole => None,
         }
     }
@@ -128,7 +128,7 @@ mod tests {
             |cause| vec![part(&head, 1, State::Posted, None), part(&head, 2, State::Released, cause)];
         for (cause, may) in [(Some(Cause::Late), true), (Some(Cause::Thread), false)] {
             let parts = broken(cause);
-            let thread = ThreadView { head: &head, parts: &parts };
+            let thread = ThreadView { head: &head, rows: &parts };
             assert_eq!((thread.progress(), thread.posted()), (Thread::Partial, 2));
             assert_eq!(thread.obstacle().map(|post| post.part), Some(2));
             assert_eq!(thread.may_be_continued(), may, "{cause:?}");
@@ -139,19 +139,19 @@ mod tests {
     fn each_part_is_shown_with_its_newest_attempt() {
         let head = head(NetworkKind::Mastodon, 3);
         let attempts = [part(&head, 1, State::Released, None), part(&head, 1, State::Planned, None)];
-        let thread = ThreadView { head: &head, parts: &attempts };
-        let said = thread.said();
-        let states: Vec<_> = said.iter().map(|part| part.post.map(|post| post.state)).collect();
+        let thread = ThreadView { head: &head, rows: &attempts };
+        let shown = thread.parts();
+        let states: Vec<_> = shown.iter().map(|part| part.post.map(|post| post.state)).collect();
         assert_eq!(states, [Some(State::Posted), Some(State::Planned), None]);
-        assert_eq!(said[2].text, "part 2");
+        assert_eq!(shown[2].text, "part 2");
         assert_eq!((thread.progress(), thread.may_be_continued()), (Thread::Going, false));
     }
 
     #[test]
     fn on_a_feed_all_parts_are_one_post() {
         let head = head(NetworkKind::Feed, 2);
-        let thread = ThreadView { head: &head, parts: &[] };
-        assert!(thread.said().iter().all(|part| part.post == Some(&head)));
+        let thread = ThreadView { head: &head, rows: &[] };
+        assert!(thread.parts().iter().all(|part| part.post == Some(&head)));
         assert_eq!((thread.progress(), thread.obstacle()), (Thread::Single, None));
     }
 }

@@ -8,11 +8,11 @@ use chrono::DateTime;
 use maud::{Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
 
+use super::post_body::{headline, parts, warning};
 use super::posts::posted_at;
 use super::response::Document;
-use super::said::{headline, parts, warning};
 use crate::flock::Bot;
-use crate::flock::content::Content as Said;
+use crate::flock::content::Content as PostContent;
 use crate::flock::media::{ShownPicture, ShownPictures};
 use crate::flock::post::Post;
 use crate::flock::text::legal_in_xml;
@@ -71,16 +71,16 @@ fn entry(public_url: &str, post: &Post, pictures: Option<&BTreeMap<u32, ShownPic
         updated: at.fixed_offset(),
         published: Some(at.fixed_offset()),
         links,
-        content: Some(match post.content.as_ref().filter(|said| is_more_than_text(said)) {
-            Some(said) => html_content(&all(public_url, said, pictures)),
+        content: Some(match post.content.as_ref().filter(|whole| is_more_than_text(whole)) {
+            Some(whole) => html_content(&all(public_url, whole, pictures)),
             None => content(text),
         }),
         ..Entry::default()
     })
 }
 
-fn is_more_than_text(said: &Said) -> bool {
-    said.parts.len() > 1 || said.media().next().is_some() || said.spoiler_text.is_some()
+fn is_more_than_text(content: &PostContent) -> bool {
+    content.parts.len() > 1 || content.media().next().is_some() || content.spoiler_text.is_some()
 }
 
 /// A picture as a file that belongs to the entry: many readers show the first.
@@ -104,10 +104,10 @@ fn html_content(content: &Markup) -> Content {
 }
 
 /// The warning first, as a reader may hide nothing, then the parts with their pictures.
-fn all(public_url: &str, said: &Said, pictures: Option<&BTreeMap<u32, ShownPicture>>) -> Markup {
+fn all(public_url: &str, content: &PostContent, pictures: Option<&BTreeMap<u32, ShownPicture>>) -> Markup {
     html! {
-        @if let Some(warning) = warning(said) { p { strong { (legal_in_xml(warning)) } } }
-        @for (part, media) in parts(said, pictures) {
+        @if let Some(warning) = warning(content) { p { strong { (legal_in_xml(warning)) } } }
+        @for (part, media) in parts(content, pictures) {
             @if !part.text.is_empty() { p { (with_breaks(&legal_in_xml(&part.text))) } }
             @for (medium, shown) in media {
                 @match shown {
@@ -204,7 +204,7 @@ mod tests {
         let part = |text: &str, media| Part { text: text.to_owned(), media };
         let parts =
             vec![part("one\u{ffff}", vec![medium("an \"owl\"")]), part("two", vec![medium("a gull")])];
-        let said = Said { parts, spoiler_text: Some("a <fall>".to_owned()), ..Said::default() };
+        let said = PostContent { parts, spoiler_text: Some("a <fall>".to_owned()), ..PostContent::default() };
         let post = Post { content: Some(said), ..samples::post("emily", 7, "one\u{ffff}\n\ntwo") };
         let digest = FileDigest::of(b"owl");
         let owl = ShownPicture { digest, kind: MediaKind::Png, length: 3, width: 40, height: 30 };

@@ -1,7 +1,7 @@
 //! The daemon's web server: the dashboard, the feeds with a page for each post, health and metrics.
 //!
 //! Every request passes [`auth`] first. [`site`] has the data for all pages, [`page`] their layout,
-//! [`response`] their headers, [`said`] what a post says. The pages for readers are in [`public`], those for people with a session in
+//! [`response`] their headers, [`post_body`] what a post says. The pages for readers are in [`public`], those for people with a session in
 //! [`dashboard`]. The listener handles connections and their timeouts, the engine posts.
 
 mod assets;
@@ -15,11 +15,11 @@ mod media;
 pub mod metrics;
 mod origin;
 mod page;
+mod post_body;
 mod posts;
 mod public;
 mod request;
 mod response;
-mod said;
 mod site;
 #[cfg(test)]
 mod tests;

@@ -11,10 +11,10 @@ use maud::{Markup, html};
 
 use super::feed;
 use super::page::{self, Layout, grouped};
+use super::post_body::{body, headline, pictures_of};
 use super::posts::{address, posted, posted_at};
 use super::request::Parameters;
 use super::response::{self, Document};
-use super::said::{headline, pictures_of, said};
 use super::site::Site;
 use super::times::LocalTimes;
 use crate::flock::media::ShownPictures;
@@ -237,7 +237,7 @@ fn no_lines(flock: &Flock) -> Markup {
 fn line(post: &Post, pictures: &ShownPictures, times: &LocalTimes) -> Markup {
     html! {
         article {
-            (said("./", post, pictures))
+            (body("./", post, pictures))
             p.by {
                 b { (post.bot) } " "
                 @match address(post) {
@@ -326,7 +326,7 @@ fn feed_page(flock: &Flock, bot: &Bot, posts: &[Post], pictures: &ShownPictures)
 fn feed_line(post: &Post, pictures: &ShownPictures, times: &LocalTimes) -> Markup {
     html! {
         article {
-            (said("../", post, pictures))
+            (body("../", post, pictures))
             p.by { a href={ "../posts/" (post.id) } { (times.clock(posted_at(post))) } }
         }
     }
@@ -341,7 +341,7 @@ fn post_page(flock: &Flock, post: &Post, pictures: &ShownPictures) -> Markup {
     layout.page(&html! {
         article {
             h1.unseen { "A line by " (post.bot) }
-            (said("../", post, pictures))
+            (body("../", post, pictures))
             p.by {
                 @match bot {
                     Some(bot) => a.name href=(reading_address("../", bot)) { (bot.name) },

@@ -20,9 +20,9 @@ use crate::health::report::instant;
 use crate::health::threads::{ThreadParts, ThreadView};
 use crate::store::{CommandResult, Filter, StoreError};
 use crate::web::page::{counted, external_link, grouped, ledger_unavailable};
+use crate::web::post_body::headline_of;
 use crate::web::posts::verse;
 use crate::web::request::Parameters;
-use crate::web::said::headline_of;
 use crate::web::site::Site;
 
 /// Posts per page of the history.
@@ -254,7 +254,7 @@ fn entry(page: &BotPage<'_>, thread: &ThreadView<'_>, may_act: bool) -> Markup {
     let post = thread.head;
     html! {
         article {
-            @if let Some(warning) = post.content.as_ref().and_then(|said| said.spoiler_text.as_deref()) {
+            @if let Some(warning) = post.content.as_ref().and_then(|content| content.spoiler_text.as_deref()) {
                 p.why { "Warning: " bdi lang="" { (warning) } }
             }
             (content::whole(thread))

@@ -20,8 +20,8 @@ use crate::flock::{Bot, BotName};
 use crate::forecast::preview::{ComingPost, Reach};
 use crate::store::StoreError;
 use crate::web::page::{counted, grouped, ledger_unavailable, not_found};
+use crate::web::post_body::{headline, headline_of};
 use crate::web::request::Parameters;
-use crate::web::said::{headline, headline_of};
 use crate::web::site::Site;
 use crate::web::times::LocalTimes;
 

@@ -40,19 +40,19 @@ pub(super) fn beyond_headline(content: Option<&Content>) -> Markup {
 /// A post of the history with all its parts.
 pub(super) fn whole(thread: &ThreadView<'_>) -> Markup {
     html! {
-        @match &thread.said()[..] {
+        @match &thread.parts()[..] {
             [] => p.none { "No line." },
-            [part] => (said(part)),
+            [part] => (part_body(part)),
             parts => ol.parts {
                 @for part in parts {
-                    li { (said(part)) @if thread.progress() != Thread::Single { (place(part)) } }
+                    li { (part_body(part)) @if thread.progress() != Thread::Single { (place(part)) } }
                 }
             }
         }
     }
 }
 
-fn said(part: &PartView<'_>) -> Markup {
+fn part_body(part: &PartView<'_>) -> Markup {
     html! {
         @if !part.text.is_empty() || part.media.is_empty() { (verse(part.text)) }
         (pictures(part.media))

@@ -21,9 +21,9 @@ use crate::store::health_state::HealthState;
 use crate::store::{Refusal, StoreError};
 use crate::web::auth::SessionToken;
 use crate::web::page::{counted, grouped, ledger_unavailable, not_found};
+use crate::web::post_body::headline;
 use crate::web::posts::posted_at;
 use crate::web::request::Parameters;
-use crate::web::said::headline;
 use crate::web::site::Site;
 use crate::web::times::LocalTimes;
 

@@ -10,8 +10,8 @@ use crate::flock::media::ShownPictures;
 use crate::flock::post::Post;
 use crate::store::{Filter, StoreError};
 use crate::web::page::ledger_unavailable;
+use crate::web::post_body::{body, pictures_of};
 use crate::web::posts::{address, posted, posted_at};
-use crate::web::said::{pictures_of, said};
 use crate::web::site::Site;
 use crate::web::times::LocalTimes;
 
@@ -57,7 +57,7 @@ fn content(posts: &[Post], pictures: &ShownPictures, times: &LocalTimes) -> Mark
 fn line(post: &Post, pictures: &ShownPictures, times: &LocalTimes) -> Markup {
     html! {
         article #{ "post-" (post.id) } {
-            (said("./", post, pictures))
+            (body("./", post, pictures))
             p.by {
                 a.name href={ "./bots/" (post.bot) } { (post.bot) } " on " (layout::network(post.network)) " "
                 @match address(post) {

@@ -65,7 +65,7 @@ pub(super) fn parts<'a>(
 }
 
 /// All of a post. `root` is the relative path from the page to the front page.
-pub(super) fn said(root: &str, post: &Post, pictures: &ShownPictures) -> Markup {
+pub(super) fn body(root: &str, post: &Post, pictures: &ShownPictures) -> Markup {
     let Some(content) = &post.content else { return verse(post.text.as_deref().unwrap_or_default()) };
     let parts = parts(content, pictures.get(&post.id));
     let all = |hides_pictures: bool| {
@@ -126,14 +126,14 @@ mod tests {
     #[test]
     fn a_picture_has_its_size_and_description() {
         let (post, pictures) = with_picture(owl("one"));
-        let page = said("../", &post, &pictures).into_string();
+        let page = body("../", &post, &pictures).into_string();
         let img = format!(
             "<img src=\"../media/{}\" alt=\"an &quot;owl&quot;\" width=\"40\" height=\"30\"",
             FileDigest::of(b"owl")
         );
         assert!(page.contains(&img) && page.contains("<span>one</span>"), "{page}");
         // One that is not kept is described.
-        let page = said("../", &post, &ShownPictures::new()).into_string();
+        let page = body("../", &post, &ShownPictures::new()).into_string();
         assert!(
             !page.contains("<img") && page.contains("an \"owl\"") || page.contains("an &quot;owl&quot;"),
             "{page}"
@@ -143,13 +143,13 @@ mod tests {
     #[test]
     fn what_is_hidden_is_behind_its_warning() {
         let (post, pictures) = with_picture(Content { sensitive: true, ..owl("one") });
-        let page = said("./", &post, &pictures).into_string();
+        let page = body("./", &post, &pictures).into_string();
         let (before, hidden) = page.split_once("<details").unwrap();
         assert!(before.contains("one") && hidden.contains("<img"), "{page}");
 
         let warned = Content { spoiler_text: Some("a fall".to_owned()), ..owl("one") };
         let (post, pictures) = with_picture(warned);
-        let page = said("./", &post, &pictures).into_string();
+        let page = body("./", &post, &pictures).into_string();
         assert!(page.starts_with("<details") && page.contains("<bdi lang=\"\">a fall</bdi>"), "{page}");
         assert_eq!(headline(&post), "a fall");
     }
