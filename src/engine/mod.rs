@@ -233,7 +233,8 @@ impl Engine {
         for post in self.store.take_over(now).await? {
             self.announced(post);
         }
-        Ok(())
+        // A person may have given pictures for a post that was never made.
+        self.store.drop_unused_media(now).await
     }
 
     fn bound_bot(&self, bot: &str) -> Option<Arc<BoundBot>> {

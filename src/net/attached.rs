@@ -1,7 +1,7 @@
 //! What a post carries besides its text, as clients see it: uploaded pictures, and the place in its thread.
 
 use super::Rejection;
-use crate::flock::content::Content;
+use crate::flock::content::{Content, FileDigest};
 use crate::flock::media::{MediaKind, Upload};
 
 /// What a post carries besides its text.
@@ -61,6 +61,14 @@ pub struct Uploaded {
     pub ready: bool,
     /// What it cost, in thousandths of a US dollar.
     pub cost: u32,
+}
+
+impl Uploaded {
+    /// What a network without a server knows a picture by: its digest.
+    pub(super) fn locally(picture: &Picture) -> Self {
+        let remote_id = FileDigest::of(&picture.bytes).to_string();
+        Self { remote_id, media_key: None, lifetime: None, ready: true, cost: 0 }
+    }
 }
 
 /// Why a picture was not uploaded.

@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::adapter::{Adapter, TextRules};
-use super::{Attached, Network, Outcome, ProbeResult, Rejection, Sent, Session, TextError, Timeline};
+use super::{
+    Attached, Network, Outcome, Picture, ProbeResult, Rejection, Sent, Session, TextError, Timeline,
+    UploadError, Uploaded,
+};
 use crate::flock::NetworkKind;
 use crate::flock::account::Account;
 use crate::flock::post::{Cause, Post, Why};
@@ -45,6 +48,10 @@ impl Network for Feed {
     }
 
     /// A thread is one entry, with the whole text.
+    async fn upload(&self, picture: &Picture, _session: &Session) -> Result<Uploaded, UploadError> {
+        Ok(Uploaded::locally(picture))
+    }
+
     async fn send(&self, post: &Post, _attached: &Attached<'_>, _session: &Session) -> Sent {
         let id = post.id;
         Outcome::Posted {

@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{Attached, Network, Outcome, ProbeResult, Rejection, Sent, Session, Timeline};
+use super::{
+    Attached, Network, Outcome, Picture, ProbeResult, Rejection, Sent, Session, Timeline, UploadError,
+    Uploaded,
+};
 use crate::flock::account::Account;
 use crate::flock::post::{Post, Why};
 
@@ -15,6 +18,10 @@ pub struct Paper;
 impl Network for Paper {
     async fn prepare(&self, _session: &Session) -> Result<Option<Account>, Rejection> {
         Ok(None)
+    }
+
+    async fn upload(&self, picture: &Picture, _session: &Session) -> Result<Uploaded, UploadError> {
+        Ok(Uploaded::locally(picture))
     }
 
     async fn send(&self, post: &Post, _attached: &Attached<'_>, _session: &Session) -> Sent {
