@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 
 use super::choice::{self, NoChoice, PostContent};
 use super::tokens::{self, Intent, LiveSession, NotReady};
-use super::uploads::{self, PictureTrouble};
+use super::uploads::{self, Unpostable};
 use super::{BotRun, outcome, thread};
 use crate::flock::BotName;
 use crate::flock::content::Content;
@@ -109,11 +109,11 @@ impl From<NoChoice> for Blocked {
     }
 }
 
-impl From<PictureTrouble> for Blocked {
-    fn from(trouble: PictureTrouble) -> Self {
+impl From<Unpostable> for Blocked {
+    fn from(trouble: Unpostable) -> Self {
         match trouble {
-            PictureTrouble::Refused(why) => Self::Refused(why),
-            PictureTrouble::Changed(why) => Self::GivenUp(why),
+            Unpostable::Refused(why) => Self::Refused(why),
+            Unpostable::GivenUp(why) => Self::GivenUp(why),
         }
     }
 }
@@ -296,14 +296,14 @@ async fn prepare_planned(
         its_turn(run)?;
     }
     let reply_to = thread::reply_to(run, post).await?.map_err(Blocked::GivenUp)?;
-    // The account may not have been known until now.
-    if is_said(run, &post.bot, post.entry).await? {
-        let reason = "the account has posted this line under another bot's name";
-        return Err(Blocked::GivenUp(Why::new(Cause::Duplicate, reason)));
-    }
     let pictures = std::mem::take(pictures);
     let (reply_to, pictures) = (&reply_to, &pictures);
     let made = tokens::as_sole_owner(run, known, |ready| async move {
+        // The account may not have been known until now.
+        if is_said(run, &post.bot, post.entry).await? {
+            let reason = "the account has posted this line under another bot's name";
+            return Ok(Err(Unpostable::GivenUp(Why::new(Cause::Duplicate, reason))));
+        }
         let uploads = match uploads::ensure(run, post, &ready.session, pictures).await? {
             Ok(uploads) => uploads,
             Err(trouble) => return Ok(Err(trouble)),

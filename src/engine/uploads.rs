@@ -38,13 +38,13 @@ static DECODING: Semaphore = Semaphore::const_new(1);
 /// An upload that expires within this time is made again: sending takes a moment, and clocks differ.
 const EARLY: TimeDelta = TimeDelta::minutes(2);
 
-/// Why a post can't get its pictures.
+/// Why a planned post can't be sent any more.
 #[derive(Debug)]
-pub(super) enum PictureTrouble {
+pub(super) enum Unpostable {
     /// The network rejects one of them: the entry is used up in this round.
     Refused(Why),
-    /// The file is not what it was when the post was planned: the entry is free again.
-    Changed(Why),
+    /// A file is not what it was when the post was planned, for example: the entry is free again.
+    GivenUp(Why),
 }
 
 /// Reads all pictures of an entry, and makes those of its first part ready to be uploaded.
@@ -78,7 +78,7 @@ pub(super) async fn ensure(
     post: &Post,
     session: &Session,
     ready: &[Picture],
-) -> Result<Result<Vec<Upload>, PictureTrouble>, NotReady> {
+) -> Result<Result<Vec<Upload>, Unpostable>, NotReady> {
     let mut uploads = Vec::new();
     let media = attached(post);
     if media.is_empty() {
@@ -99,7 +99,7 @@ pub(super) async fn ensure(
         // What is sent was fixed with the earlier upload in it.
         if post.record.is_some() && before.is_some_and(|before| before.remote_id != upload.remote_id) {
             let why = trouble_with(medium, "uploaded once more, it became something else");
-            return Ok(Err(PictureTrouble::Changed(why)));
+            return Ok(Err(Unpostable::GivenUp(why)));
         }
         match processed(run, (post, place), medium, upload, session).await? {
             Ok(upload) => uploads.push(upload),
@@ -131,7 +131,7 @@ async fn upload(
     (place, medium): (u32, &Medium),
     session: &Session,
     ready: Option<&Picture>,
-) -> Result<Result<Upload, PictureTrouble>, NotReady> {
+) -> Result<Result<Upload, Unpostable>, NotReady> {
     let BotRun { engine, bound, .. } = *run;
     let again;
     let picture = match ready {
@@ -141,7 +141,7 @@ async fn upload(
                 again = picture;
                 &again
             }
-            Err(why) => return Ok(Err(PictureTrouble::Changed(why))),
+            Err(why) => return Ok(Err(Unpostable::GivenUp(why))),
         },
     };
     let made = engine.timed(bound, Call::Upload, bound.network.upload(picture, session), |_| None).await;
@@ -180,7 +180,7 @@ async fn processed(
     medium: &Medium,
     upload: Upload,
     session: &Session,
-) -> Result<Result<Upload, PictureTrouble>, NotReady> {
+) -> Result<Result<Upload, Unpostable>, NotReady> {
     if upload.ready {
         return Ok(Ok(upload));
     }
@@ -245,8 +245,8 @@ async fn prepare(
     Ok(Picture { bytes, kind, width, height, name: medium.name.clone(), alt: medium.alt.clone() })
 }
 
-fn refused(medium: &Medium, reason: &str) -> PictureTrouble {
-    PictureTrouble::Refused(trouble_with(medium, reason))
+fn refused(medium: &Medium, reason: &str) -> Unpostable {
+    Unpostable::Refused(trouble_with(medium, reason))
 }
 
 fn trouble_with(medium: &Medium, problem: &str) -> Why {
