@@ -14,7 +14,7 @@ use crate::daemon::reload::broken_poem;
 use crate::flock::account::Account;
 use crate::flock::poem::{Entry, EntryKey, PERCENT, Poem};
 use crate::flock::{Bot, Flock, Mentions, NetworkKind};
-use crate::net::{self, FitError};
+use crate::net::{self, EntryError, FitError};
 use crate::sources;
 
 /// The warning for a line that may be meant as a comment.
@@ -77,8 +77,15 @@ fn remarked(bot: &Bot, remark: &str) -> Diagnostic {
 
 fn line_complaints(bot: &Bot, account: Option<&Account>, poem: &Poem) -> Vec<Diagnostic> {
     let warn = |line: &Entry, message| about((bot, poem), line, Severity::Warning, message);
+    let mut tells_rights = true;
     let misfits = poem.entries().iter().filter_map(|line| {
         let misfit = net::fit(bot, account, line).err()?;
+        // All entries with pictures lack the same.
+        let is_known =
+            matches!(misfit, FitError::Entry(EntryError::NoUploads(_))) && !std::mem::take(&mut tells_rights);
+        if is_known {
+            return None;
+        }
         let severity = match misfit {
             FitError::NoAlt(_) | FitError::TooManyParts { .. } => Severity::Error,
             FitError::Entry(_) => Severity::Warning,

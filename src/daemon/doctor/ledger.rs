@@ -7,6 +7,8 @@ use chrono::{DateTime, Utc};
 use super::{Finding, Step};
 use crate::clock::Clock;
 use crate::flock::{Flock, KeySource};
+use crate::net;
+use crate::sources;
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError};
 
@@ -40,6 +42,7 @@ pub(super) async fn examine(
         }
     };
     findings.extend(key(flock, &ledger).await);
+    findings.extend(rights(flock, &ledger).await);
     ledger.close().await;
     (findings, newest)
 }
@@ -70,6 +73,22 @@ async fn content(
     let remedy = "stop flockd, then `flockd restore BACKUP`";
     let findings = found.into_iter().map(|what| Finding::problem("ledger", format!("{what}: {remedy}")));
     Ok((findings.collect(), content.newest))
+}
+
+/// Checks that bots whose poems have pictures may upload them.
+async fn rights(flock: &Flock, ledger: &Sqlite) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for bot in &flock.bots {
+        // A ledger or a poem that can't be read is reported elsewhere.
+        let Ok(Some(account)) = ledger.account(&bot.name).await else { continue };
+        let Err(why) = net::may_upload(&account) else { continue };
+        let Ok(poem) = sources::read_file_async(&bot.poem, bot.split).await else { continue };
+        let pictures = poem.entries().iter().filter_map(|entry| entry.content.as_ref());
+        if pictures.flat_map(|content| content.media()).next().is_some() {
+            findings.push(Finding::warning("rights", format!("bot {}: {}", bot.name, why.reason)));
+        }
+    }
+    findings
 }
 
 /// Checks that the key exists, that only its owner can read it, and that it opens the sealed tokens.
