@@ -182,6 +182,10 @@ async fn judge(run: &BotRun<'_>, subject: &Subject<'_>, blocked: Blocked) -> Res
         Blocked::Store(error) => return Err(error),
         Blocked::GivenUp(why) => subject.give_up(run, why).await?,
         Blocked::Refused(why) => subject.refuse(run, why).await?,
+        // What a part answers is gone, and does not come back.
+        Blocked::Rejection(rejection) if rejection.why.cause == Cause::Thread => {
+            subject.give_up(run, rejection.why).await?
+        }
         Blocked::Rejection(rejection) => subject.rejected(run, &rejection).await?,
         Blocked::HasPictures => unreachable!("a post with pictures is planned first"),
     };
@@ -291,8 +295,8 @@ async fn prepare_planned(
 ) -> Result<Prepared, Blocked> {
     let known = run.record.account.as_ref();
     barred(run, price(post)).await?;
-    // A post by hand ignores the pace.
-    if !post.is_by_hand() {
+    // A post by hand ignores the pace, and one whose pictures were just read has had its turn.
+    if !post.is_by_hand() && pictures.is_empty() {
         its_turn(run)?;
     }
     let reply_to = thread::reply_to(run, post).await?.map_err(Blocked::GivenUp)?;

@@ -57,7 +57,8 @@ pub(super) async fn advance(run: &BotRun<'_>, post: &Post, step: &Move) -> Resul
 
 /// The part that comes after a post. It can't be sent if the network's id of the post is not known.
 fn next_part(run: &BotRun<'_>, post: &Post, is_known: bool, now: DateTime<Utc>) -> Option<Draft> {
-    let rest = rest(post.network, post)?;
+    // A bot that has moved leaves its thread where it is.
+    let rest = rest(post.network, post).filter(|_| run.bound.bot.network == post.network)?;
     let begins = match is_known {
         true if run.record.reconciliation.is_some() => Beginning::Sending,
         true => Beginning::Ready,
