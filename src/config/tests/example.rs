@@ -64,7 +64,7 @@ fn keys_within(table: &DeTable<'_>) -> Keys {
 fn the_example_runs_as_it_is_and_without_an_account() {
     check(EXAMPLE, &[]);
     let flock = flock(EXAMPLE);
-    assert_eq!(flock.bots.len(), 6);
+    assert_eq!(flock.bots.len(), 8);
     assert!(flock.bots.iter().all(|bot| bot.app.is_none() && bot.tokens.is_none()));
     let soon = now() + chrono::TimeDelta::seconds(10);
     assert!(flock.bots.iter().any(|bot| bot.schedule.next_after(now()).is_some_and(|slot| slot <= soon)));
