@@ -111,7 +111,8 @@ async fn resume(run: &BotRun<'_>, post: Post) -> Result<Wake, StoreError> {
             let why = format!("planned for {}, where the bot no longer posts", post.network);
             engine.advance(&post, &Move::Release(Why::new(Cause::Person, why))).await?
         }
-        State::Planned if post.due_at > now + CLOCK_TOLERANCE => {
+        // A part has no time of its own: it follows what has begun.
+        State::Planned if post.head.is_none() && post.due_at > now + CLOCK_TOLERANCE => {
             let why = Why::new(Cause::Late, "it was planned while the clock was ahead");
             engine.advance(&post, &Move::Release(why)).await?
         }
