@@ -212,12 +212,18 @@ async fn post(
     })
 }
 
+/// Why it is not known what the bot's account has, if so.
+fn is_behind(record: &BotRecord, bot: &str) -> Option<Message> {
+    record.reconciliation.as_ref()?;
+    let why =
+        format!("the ledger was restored from a backup, and {bot} has yet to read what it posted since");
+    Some(Message::from(why).remedy(": see `flockd status`", ""))
+}
+
 /// Why no line of the bot's poem may be posted by hand, if so. A given text may always be posted.
 fn blocks_lines(record: &BotRecord, bot: &str) -> Option<Message> {
-    if record.reconciliation.is_some() {
-        let why =
-            format!("the ledger was restored from a backup, and {bot} has yet to read what it posted since");
-        return Some(Message::from(why).remedy(": see `flockd status`", ""));
+    if let Some(why) = is_behind(record, bot) {
+        return Some(why);
     }
     let paused = |_| {
         Message::from(format!("{bot} is paused: "))
@@ -301,6 +307,10 @@ async fn resume_post(engine: &Engine, command: &Command, id: &str) -> Result<Com
     let record = engine.bot_record(&bound, engine.clock.now()).await?;
     if let Some(open) = &record.open {
         return Ok(blocked_by(open));
+    }
+    // The rest may be there already.
+    if let Some(why) = is_behind(&record, bound.bot.name.as_str()) {
+        return Ok(refused(why));
     }
     let run = BotRun { engine, bound: &bound, record: &record };
     match thread::reopen(&run, command.id, &post).await? {

@@ -17,13 +17,16 @@ use crate::flock::content::Content;
 use crate::flock::due::Wake;
 use crate::flock::event::Event;
 use crate::flock::poem::{Entry, EntryId, Poem};
-use crate::flock::post::PostId;
+use crate::flock::post::{PostId, State};
 use crate::flock::{AtEnd, Bot, OnUnknown};
 use crate::net::{self, Rejection, RemotePost, TextMatch, Timeline};
-use crate::store::{BotRecord, Find, StoreError};
+use crate::store::{BotRecord, Filter, Find, StoreError};
 
 /// The pause before reading an account again that can't be read now.
 const AGAIN: TimeDelta = TimeDelta::minutes(5);
+
+/// How many posts back to look for threads that broke off.
+const LOOKED_BACK: u32 = 200;
 
 /// How far ahead the clock that dated a backup may have been: an hour of daylight saving, or a time zone.
 const AHEAD: TimeDelta = TimeDelta::days(1);
@@ -177,7 +180,11 @@ async fn lines_of(
         poem.entries().iter().map(|entry| FirstPost::of(bot, account, entry)).collect();
     let mut round = record.round;
     let mut used = engine.store.used(&bot.name, round).await?;
-    let mut threads = OpenThreads::default();
+    let mut threads = if seen.iter().any(|seen| seen.reply_to.is_some()) {
+        OpenThreads::in_ledger(run).await?
+    } else {
+        OpenThreads::default()
+    };
     let (mut found, mut doubtful) = (Vec::new(), Vec::new());
     for seen in seen {
         if seen.reply_to.is_some() {
@@ -252,6 +259,27 @@ impl<'p> FirstPost<'p> {
 struct OpenThreads(HashMap<String, (PostId, u32, Content)>);
 
 impl OpenThreads {
+    /// The bot's newest threads that the ledger knows as broken off: a person may have continued them since it was copied.
+    async fn in_ledger(run: &BotRun<'_>) -> Result<Self, StoreError> {
+        let BotRun { engine, bound, .. } = *run;
+        let newest = Filter {
+            bot: Some(bound.bot.name.clone()),
+            state: Some(State::Posted),
+            network: Some(bound.bot.network),
+            limit: Some(LOOKED_BACK),
+            ..Filter::default()
+        };
+        let mut threads = Self::default();
+        for head in engine.store.posts(&newest).await?.into_iter().filter(|head| head.parts() > 1) {
+            let rows = engine.store.thread(head.id).await?;
+            let last = rows.iter().rev().find(|row| row.state == State::Posted);
+            if let Some((last, remote_id)) = last.and_then(|last| Some((last, last.remote_id.as_ref()?))) {
+                threads.expect(remote_id, (head.id, last.part + 1), last.content.as_ref());
+            }
+        }
+        Ok(threads)
+    }
+
     fn begin(&mut self, first: &Find) {
         self.expect(&first.remote_id, (first.id, 1), first.content.as_ref());
     }

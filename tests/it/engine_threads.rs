@@ -4,13 +4,13 @@ use flockd::flock::content::{Content, Part};
 use flockd::flock::event::Event;
 use flockd::flock::post::{Cause, Post, State};
 use flockd::flock::thread::Thread;
-use flockd::net::{Outcome, ProbeResult, ReplyTo};
+use flockd::net::{Outcome, ProbeResult, RemotePost, ReplyTo, Timeline};
 use flockd::store::{CommandKind, CommandResult, Store as _};
 
-use crate::support::clock::{hours, minutes, seconds};
+use crate::support::clock::{delta, hours, minutes, seconds};
 use crate::support::fixture::EngineFixture;
 use crate::support::flock::{bot, cron, poem};
-use crate::support::network::{Next, duplicate, posted, unreachable};
+use crate::support::network::{Next, duplicate, posted, setback, shown, unreachable};
 
 /// A bot whose schedule is never due while a test runs.
 async fn idle() -> EngineFixture {
@@ -205,6 +205,54 @@ async fn deleting_takes_back_every_part_the_last_first() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_set_back_breaks_no_thread_off() {
+    let fixture = idle().await;
+    let net = fixture.net("walt");
+    net.then(posted("walt-1"));
+    net.then(setback(Cause::Limits, Some(fixture.now() + delta(hours(1)))));
+    assert!(post(&fixture, &["a", "b"]).await.done);
+    fixture.pass(seconds(10)).await;
+    assert_eq!(rows(&fixture).await.0, Thread::Going);
+    fixture.set_clock(fixture.now() - delta(hours(3))).await;
+    fixture.pass(minutes(10)).await;
+    assert_eq!(rows(&fixture).await.0, Thread::Whole);
+}
+
+/// The account's posts, as the network shows them.
+fn timeline(fixture: &EngineFixture) -> Timeline {
+    let numbered = fixture.net("walt").sent().into_iter().zip(1..);
+    let public = numbered.filter(|(sent, _)| sent.arrived).map(|(sent, number)| RemotePost {
+        reply_to: sent.reply_to.map(|to| to.parent),
+        ..shown(&format!("walt-{number}"), sent.post.own_text().unwrap(), sent.at)
+    });
+    Timeline::Complete(public.collect())
+}
+
+#[tokio::test]
+async fn what_was_continued_since_a_backup_is_not_continued_again() {
+    let mut fixture = idle().await;
+    let net = fixture.net("walt");
+    net.then(posted("walt-1"));
+    net.then(Outcome::ParentGone { reason: "it can't be seen yet".to_owned() });
+    assert!(post(&fixture, &["a", "b", "c"]).await.done);
+    fixture.pass(minutes(1)).await;
+    fixture.back_up().await;
+    assert!(resume(&fixture).await.done);
+    fixture.pass(minutes(1)).await;
+    assert_eq!(rows(&fixture).await.0, Thread::Whole);
+    // As long as the account can't be read, the rest may be there.
+    fixture.net("walt").has_posted(Err(unreachable()));
+    fixture.put_back().await;
+    assert_eq!(rows(&fixture).await.0, Thread::Partial);
+    assert!(!resume(&fixture).await.done);
+    fixture.net("walt").has_posted(Ok(timeline(&fixture)));
+    fixture.pass(minutes(6)).await;
+    assert_eq!(rows(&fixture).await.0, Thread::Whole);
+    assert!(!resume(&fixture).await.done, "nothing is left");
+    assert_eq!(fixture.net("walt").sent().len(), 4);
+}
+
+#[tokio::test]
 async fn after_a_restore_parts_that_may_be_there_are_looked_for_first() {
     let mut fixture = idle().await;
     let net = fixture.net("walt");
@@ -217,9 +265,12 @@ async fn after_a_restore_parts_that_may_be_there_are_looked_for_first() {
     let before = fixture.net("walt").sent().len();
     fixture.put_back().await;
     fixture.net("walt").tells_truth(true);
-    // A new row for the last part has a new id, by which this network can't find it: it says so honestly.
     fixture.pass(minutes(30)).await;
-    let again: Vec<_> = fixture.net("walt").sent()[before..].iter().map(|sent| sent.post.part).collect();
-    assert!(!again.contains(&1), "the part that the ledger knew was found: {again:?}");
+    assert_eq!(
+        fixture.net("walt").sent().len(),
+        before,
+        "every part was found, though the last has a new row"
+    );
+    assert_eq!(rows(&fixture).await.0, Thread::Whole);
     assert!(fixture.net("walt").looks() >= 2, "both parts were looked for");
 }

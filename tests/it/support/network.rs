@@ -52,6 +52,32 @@ pub(crate) struct Sent {
     pub(crate) arrived: bool,
 }
 
+/// A picture that the network has accepted.
+#[derive(Debug, Clone)]
+pub(crate) struct Accepted {
+    pub(crate) picture: Picture,
+    pub(crate) upload: Uploaded,
+    pub(crate) at: DateTime<Utc>,
+}
+
+/// What a part of the script waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Only {
+    /// A post with pictures.
+    Pictures,
+    /// A part of a thread after the first.
+    Replies,
+}
+
+impl Only {
+    fn is_met(self, attached: &Attached<'_>) -> bool {
+        match self {
+            Self::Pictures => !attached.uploads.is_empty(),
+            Self::Replies => attached.reply_to.is_some(),
+        }
+    }
+}
+
 /// One bot's client.
 pub(crate) struct ScriptedNetwork {
     clock: Arc<ManualClock>,
@@ -62,6 +88,7 @@ pub(crate) struct ScriptedNetwork {
 #[derive(Default)]
 struct Play {
     next: VecDeque<Next>,
+    next_of: VecDeque<(Only, Next)>,
     always: Option<Next>,
     sent: Vec<Sent>,
     held: Vec<oneshot::Sender<Outcome>>,
@@ -86,13 +113,20 @@ struct Play {
     composes: Option<VecDeque<Result<String, Rejection>>>,
     uploads: VecDeque<Result<Uploaded, UploadError>>,
     uploaded: Vec<Picture>,
+    accepted: Vec<Accepted>,
+    uploads_to_hold: usize,
+    held_uploads: Vec<oneshot::Sender<()>>,
     processes: VecDeque<Result<bool, UploadError>>,
 }
 
 impl Play {
-    fn truth_of(&self, post: &Post) -> ProbeResult {
-        let mut arrived =
-            self.sent.iter().zip(1..).filter(|(sent, _)| sent.arrived && sent.post.id == post.id);
+    /// A post is found by its id, and an answer also by what it says and answers.
+    fn truth_of(&self, post: &Post, reply_to: Option<&ReplyTo>) -> ProbeResult {
+        let is_it = |sent: &Sent| {
+            let answers_alike = reply_to.is_some() && sent.reply_to.as_ref() == reply_to;
+            sent.post.id == post.id || (answers_alike && sent.post.own_text() == post.own_text())
+        };
+        let mut arrived = self.sent.iter().zip(1..).filter(|(sent, _)| sent.arrived && is_it(sent));
         match arrived.next() {
             Some((_, number)) if post.looks > 0 => like(&format!("{}-{number}", post.bot)),
             _ => nothing(),
@@ -118,6 +152,11 @@ impl ScriptedNetwork {
         self.play().next.push_back(next.into());
     }
 
+    /// Adds to the script for posts of this kind, which goes first.
+    pub(crate) fn then_of(&self, only: Only, next: impl Into<Next>) {
+        self.play().next_of.push_back((only, next.into()));
+    }
+
     /// What it does when the script is exhausted.
     pub(crate) fn always(&self, next: impl Into<Next>) {
         self.play().always = Some(next.into());
@@ -127,6 +166,10 @@ impl ScriptedNetwork {
     pub(crate) fn forget_the_script(&self) {
         let mut play = self.play();
         play.next.clear();
+        play.next_of.clear();
+        play.uploads.clear();
+        play.processes.clear();
+        play.uploads_to_hold = 0;
         play.always = None;
     }
 
@@ -225,6 +268,29 @@ impl ScriptedNetwork {
         self.play().uploads.push_back(result);
     }
 
+    /// The next upload is not answered until [`ScriptedNetwork::release_uploads`].
+    pub(crate) fn holds_an_upload(&self) {
+        self.play().uploads_to_hold += 1;
+    }
+
+    /// Answers all held uploads.
+    pub(crate) fn release_uploads(&self) {
+        for held in self.play().held_uploads.drain(..) {
+            let _ = held.send(());
+        }
+        self.clock.stir();
+    }
+
+    /// How many uploads wait for [`ScriptedNetwork::release_uploads`].
+    pub(crate) fn held_uploads(&self) -> usize {
+        self.play().held_uploads.iter().filter(|held| !held.is_closed()).count()
+    }
+
+    /// Every picture that it has accepted, in order.
+    pub(crate) fn accepted(&self) -> Vec<Accepted> {
+        self.play().accepted.clone()
+    }
+
     /// The answer to the next question whether an upload is processed; without one it is.
     pub(crate) fn then_processes(&self, result: Result<bool, UploadError>) {
         self.play().processes.push_back(result);
@@ -263,7 +329,9 @@ impl ScriptedNetwork {
     /// How many requests wait for [`ScriptedNetwork::release`].
     pub(crate) fn held(&self) -> usize {
         let play = self.play();
-        Arc::strong_count(&play.waiting) - 1 + play.held.iter().filter(|held| !held.is_closed()).count()
+        let uploads = play.held_uploads.iter().filter(|held| !held.is_closed()).count();
+        let posts = play.held.iter().filter(|held| !held.is_closed()).count();
+        Arc::strong_count(&play.waiting) - 1 + uploads + posts
     }
 
     /// Answers all held requests.
@@ -292,7 +360,9 @@ impl ScriptedNetwork {
         session: &Session,
     ) -> Result<Outcome, oneshot::Receiver<Outcome>> {
         let mut play = self.play();
-        let next = play.next.pop_front().or_else(|| play.always.clone());
+        let of = play.next_of.iter().position(|(only, _)| only.is_met(attached));
+        let next = of.and_then(|of| play.next_of.remove(of)).map(|(_, next)| next);
+        let next = next.or_else(|| play.next.pop_front()).or_else(|| play.always.clone());
         let next = next.unwrap_or_else(|| posted(&format!("{}-{}", post.bot, play.sent.len() + 1)).into());
         let arrived = match &next {
             Next::Answer(outcome) => matches!(outcome, Outcome::Posted { .. }),
@@ -386,15 +456,39 @@ impl Network for ScriptedNetwork {
     }
 
     async fn upload(&self, picture: &Picture, _session: &Session) -> Result<Uploaded, UploadError> {
+        let held = {
+            let mut play = self.play();
+            play.uploaded.push(picture.clone());
+            (play.uploads_to_hold > 0).then(|| {
+                play.uploads_to_hold -= 1;
+                let (hold, held) = oneshot::channel();
+                play.held_uploads.push(hold);
+                held
+            })
+        };
+        if let Some(held) = held {
+            self.clock.stir();
+            held.await.expect("the script says so");
+        }
         let mut play = self.play();
-        play.uploaded.push(picture.clone());
         let remote_id = format!("m{}", play.uploaded.len());
         let accepted = Uploaded { remote_id, media_key: None, lifetime: None, ready: true, cost: 5 };
-        play.uploads.pop_front().unwrap_or(Ok(accepted))
+        let answer = play.uploads.pop_front().unwrap_or(Ok(accepted));
+        if let Ok(upload) = &answer {
+            let (picture, upload, at) = (picture.clone(), upload.clone(), self.clock.now());
+            play.accepted.push(Accepted { picture, upload, at });
+        }
+        answer
     }
 
-    async fn is_processed(&self, _upload: &Upload, _session: &Session) -> Result<bool, UploadError> {
-        self.play().processes.pop_front().unwrap_or(Ok(true))
+    async fn is_processed(&self, upload: &Upload, _session: &Session) -> Result<bool, UploadError> {
+        let mut play = self.play();
+        let answer = play.processes.pop_front().unwrap_or(Ok(true));
+        if answer == Ok(true) {
+            let known = play.accepted.iter_mut().find(|known| known.upload.remote_id == upload.remote_id);
+            known.into_iter().for_each(|known| known.upload.ready = true);
+        }
+        answer
     }
 
     fn probe_delays(&self) -> &[Duration] {
@@ -404,13 +498,13 @@ impl Network for ScriptedNetwork {
     async fn probe(
         &self,
         post: &Post,
-        _attached: &Attached<'_>,
+        attached: &Attached<'_>,
         _session: &Session,
     ) -> Result<ProbeResult, Rejection> {
         let mut play = self.play();
         play.looks += 1;
         if play.tells_truth {
-            return Ok(play.truth_of(post));
+            return Ok(play.truth_of(post, attached.reply_to));
         }
         play.sights.pop_front().or_else(|| play.sight.clone()).unwrap_or_else(|| Ok(cannot_tell()))
     }
