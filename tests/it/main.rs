@@ -25,6 +25,7 @@ mod engine_budget;
 mod engine_clock;
 mod engine_commands;
 mod engine_compose;
+mod engine_content_faults;
 mod engine_outcome_unknown;
 mod engine_poem;
 mod engine_preview;
