@@ -5,6 +5,7 @@
 //! failure shows it and `FLOCKD_TORTURE_SEED` repeats it, as far as the machine allows: the timing of kills
 //! varies.
 
+mod content;
 mod evidence;
 mod flock;
 mod life;
@@ -17,6 +18,7 @@ use tokio::task::block_in_place;
 use crate::support::fake_mastodon::Software;
 use crate::support::fake_server::Behaviour;
 use crate::support::foreign_answers;
+use content::Illustrated;
 use evidence::Evidence;
 use flock::{Flock, Looks, Weather};
 use life::Death;
@@ -88,6 +90,34 @@ async fn killed_at_any_step_on_a_real_pds_no_line_is_posted_twice_or_lost() {
     let records = torture(&[Which::Bluesky; 2], Looks::Allowed, kills).await;
     all_doubts_were_settled(&records);
     report("on a real PDS", kills, &records);
+}
+
+/// Pictures and threads: killed at every upload, every description, every part and between them.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_upload_or_part_no_part_is_posted_twice_and_every_thread_is_whole() {
+    let (kills, seed) = (kills().div_ceil(BLIND * 2), seed());
+    println!("FLOCKD_TORTURE_SEED={seed}");
+    let one = |which| async move {
+        let mut flock = Illustrated::new(which, kills, seed).await;
+        for life in 0..kills {
+            flock.lives_and_dies(life).await;
+        }
+        let (complaints, posts) = flock.comes_to_rest(kills).await;
+        (complaints, posts, flock.struck)
+    };
+    let flocks = [Which::X, Which::Bluesky].map(|which| tokio::spawn(one(which)));
+    for record in futures_util::future::join_all(flocks).await {
+        let (complaints, posts, struck) = record.unwrap();
+        assert_eq!(complaints, Vec::<String>::new());
+        assert!(
+            posts > 0 && (kills < 20 || struck.values().all(|times| *times > 0)),
+            "{posts} posts, {struck:?}"
+        );
+        let _ = writeln!(
+            std::io::stderr(),
+            "torture with pictures and threads: {kills} kills, of which at {struck:?}; {posts} posts; none twice, none lost"
+        );
+    }
 }
 
 /// A storm of foreign answers: each post is stored, and something else answers, with a redirect, an error or
