@@ -65,7 +65,7 @@ async fn under_random_faults_no_part_is_posted_twice_and_no_thread_is_lost() {
 impl World {
     async fn new(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let restores = seed % 2 == 0;
+        let restores = seed.is_multiple_of(2);
         let poem = if restores { long_poem() } else { random_poem(&mut rng) };
         let flock = BOTS.map(|it| (random_bot(it, restores, &mut rng), poem.clone()));
         let poems = BOTS.map(|(name, _)| (name, poem.clone())).into();
