@@ -41,7 +41,7 @@ const EARLY: TimeDelta = TimeDelta::minutes(2);
 /// Why a planned post can't be sent any more.
 #[derive(Debug)]
 pub(super) enum Unpostable {
-    /// The network rejects one of them: the entry is used up in this round.
+    /// The network rejects one of its pictures: the entry is used up in this round.
     Refused(Why),
     /// A file is not what it was when the post was planned, for example: the entry is free again.
     GivenUp(Why),

@@ -139,6 +139,7 @@ contract! {
     }
     transfer {
         an_import_equals_the_export,
+        threads_and_pictures_arrive_as_they_are,
         importing_is_idempotent,
         imported_bots_need_reconciliation,
         a_later_import_updates_posts_settled_since,

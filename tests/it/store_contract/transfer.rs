@@ -1,9 +1,12 @@
 //! Export and import: what one ledger exports another imports, all of it or nothing.
 
+use std::collections::HashSet;
 use std::io::Cursor;
 use std::ops::ControlFlow;
 
 use flockd::flock::account::Account;
+use flockd::flock::content::{Content, FileDigest, Medium, Part};
+use flockd::flock::poem::{EntryId, EntryKey};
 use flockd::flock::post::{Cause, Move, State};
 use flockd::store::transfer::{Arrivals, BadLine, Imported, Record, read};
 use flockd::store::{Beginning, Draft, Store};
@@ -97,6 +100,47 @@ pub(super) async fn an_import_equals_the_export(ledger: Ledger) {
     let ours = here.other.bot_record(&walt, at(900)).await;
     assert_eq!(there.other.bot_record(&walt, at(900)).await, ours);
     assert_eq!(there.other.spent("x", at(0)).await, here.other.spent("x", at(0)).await);
+}
+
+pub(super) async fn threads_and_pictures_arrive_as_they_are(ledger: Ledger) {
+    let here = ledger.with(&["walt"]).await;
+    let medium =
+        Medium { name: "owl.jpg".to_owned(), alt: "an owl".to_owned(), digest: Some(FileDigest::of(b"owl")) };
+    let part = |text: &str, media: Vec<Medium>| Part { text: text.to_owned(), media };
+    let parts = vec![part("one", Vec::new()), part("two", vec![medium])];
+    let content = Content { parts, sensitive: true, ..Content::default() };
+    let known_by = EntryId { key: EntryKey::named("row 7"), occurrence: 1 };
+    let text = Some(content.whole_text());
+    let head = Draft {
+        entry: Some((0, known_by)),
+        text,
+        content: Some(content.clone()),
+        ..of_slot("walt", "", 1, 10)
+    };
+    let head = here.post_in(State::Posted, head).await;
+    let second = Draft {
+        continues: Some((head.id, 1)),
+        content: content.rest(),
+        begins: Beginning::Ready,
+        ..by_hand("walt", "two", 20)
+    };
+    let second = here.one.open(&second).await.unwrap();
+    let lines = export(&*here.other, 500).await;
+    let there = another().await;
+    import_as(&*there.one, &lines, true, 900).await.unwrap();
+    assert_eq!(export(&*there.other, 500).await, lines);
+    assert_eq!(there.other.thread(head.id).await, here.other.thread(head.id).await);
+    assert_eq!(there.other.used(&bot("walt"), 0).await.unwrap(), HashSet::from([known_by]));
+    let thread = there.other.thread(head.id).await.unwrap();
+    let kept: Vec<_> = thread.iter().map(|post| (post.id, post.head, post.part, post.parts())).collect();
+    assert_eq!(kept, [(head.id, None, 0, 2), (second.id, Some(head.id), 1, 1)]);
+
+    // What no ledger can have is no import.
+    let bad = |from: &str, to: &str| lines.iter().map(|line| line.replace(from, to)).collect::<Vec<_>>();
+    let fresh = another().await;
+    for (from, to) in [("\"part\":1,", ""), ("\"key\":", "\"clef\":"), ("\"alt\":\"an owl\",", "")] {
+        assert!(import(&*fresh.one, &bad(from, to)).await.is_err(), "{from}");
+    }
 }
 
 pub(super) async fn importing_is_idempotent(ledger: Ledger) {
