@@ -14,6 +14,7 @@ mod bluesky_account;
 mod bluesky_answers;
 mod bluesky_identity;
 mod bluesky_session;
+mod content_everywhere;
 mod dashboard;
 mod dashboard_entry;
 mod deploy_container;
