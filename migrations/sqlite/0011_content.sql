@@ -9,6 +9,8 @@ alter table post add column content text;
 -- A part of a thread is posted once. A failed attempt leaves its place free for another.
 create unique index post_part on post (head, part) where head is not null and state not in ('released', 'refused');
 
+-- Every attempt at the parts of a thread.
+create index post_head on post (head, part) where head is not null;
 -- Whether an app's last reply was denied.
 create index post_replies on post (app) where head is not null;
 
@@ -45,8 +47,9 @@ alter table account add column pictures text;
 create table medium (
     digest blob primary key check (length(digest) = 32),
     kind text not null,
-    bytes blob not null,
-    kept_at integer not null
+    kept_at integer not null,
+    -- Last, so that reading the rest of a row does not read it.
+    bytes blob not null
 ) strict, without rowid;
 
 -- Only the first post of a thread has a slot and an entry.
