@@ -7,6 +7,7 @@ use flockd::store::Store as _;
 use flockd::store::sqlite::Sqlite;
 
 use crate::ledger;
+use crate::support::content::png;
 use crate::support::program::{Daemon, Folder};
 use crate::support::terminal::Terminal;
 
@@ -253,7 +254,8 @@ fn gallery(poem: &str, more: &str) -> Folder {
     let bot = format!("[bots.walt]\nnetwork = \"feed\"\npoem = \"{poem}\"\nschedule = \"0 9 * * 1\"\n{more}");
     let folder = Folder::with(&bot);
     std::fs::create_dir_all(folder.path("poems/owls")).unwrap();
-    folder.write("poems/owl.jpg", b"a picture");
+    folder.write("poems/owl.jpg", &png(8, 6, 1));
+    folder.write("poems/page.jpg", b"<!doctype html><title>not found</title>");
     folder.write("secret", b"a secret");
     std::os::unix::fs::symlink("../secret", folder.path("poems/link.jpg")).unwrap();
     folder
@@ -270,17 +272,23 @@ fn pictures_that_can_not_be_posted_are_named_with_their_line() {
     let folder = gallery("poems/walt.txt", "");
     folder.write(
         "poems/walt.txt",
-        b"fine ![an owl](owl.jpg)\ngone ![an owl](gone.jpg)\nout ![an owl](link.jpg)\nbare ![](owl.jpg)\n",
+        b"fine ![an owl](owl.jpg)\ngone ![an owl](gone.jpg)\nout ![an owl](link.jpg)\nbare ![](owl.jpg)\n\
+          page ![an owl](page.jpg)\n",
     );
     let found = complaints(&folder, "error: poems/walt.txt");
-    let expected = ["walt.txt:2: gone.jpg", "walt.txt:3: link.jpg", "walt.txt:4: walt will pass over"];
+    let expected = [
+        "walt.txt:2: gone.jpg",
+        "walt.txt:3: link.jpg",
+        "walt.txt:4: walt will pass over",
+        "walt.txt:5: page.jpg",
+    ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for expected in expected {
         assert!(found.iter().any(|said| said.contains(expected)), "{expected} in {found:#?}");
     }
     let toml = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
     folder.write("flock.toml", (toml + "alt_optional = true\n").as_bytes());
-    assert_eq!(complaints(&folder, "error: poems/walt.txt").len(), 2);
+    assert_eq!(complaints(&folder, "error: poems/walt.txt").len(), 3);
     folder.write("poems/walt.txt", b"fine\n![an owl](../owl.jpg)\n");
     let found = complaints(&folder, "error: poems/walt.txt:2: ");
     assert!(found.len() == 1 && found[0].contains("outside"), "{found:#?}");
@@ -289,8 +297,8 @@ fn pictures_that_can_not_be_posted_are_named_with_their_line() {
 #[test]
 fn a_folder_is_checked_by_the_names_of_its_files() {
     let folder = gallery("poems/owls/", "");
-    folder.write("poems/owls/barn.jpg", b"a picture");
-    folder.write("poems/owls/tawny.png", b"a picture");
+    folder.write("poems/owls/barn.jpg", &png(8, 6, 2));
+    folder.write("poems/owls/tawny.png", &png(8, 6, 3));
     folder.write("poems/owls/tawny.txt", b"An owl.\nalt: a tawny owl\n");
     folder.write("poems/owls/film.mp4", b"a film");
     let errors = complaints(&folder, "error: ");
@@ -317,6 +325,10 @@ fn days_with_more_dates_than_slots_and_threads_that_are_too_long_are_named() {
     let warnings = complaints(&folder, "warning: flock.toml");
     assert_eq!(warnings.len(), 2, "{warnings:#?}");
     assert!(warnings[0].contains("2100-03-02") && warnings[1].contains("2100-03-08"), "{warnings:#?}");
-    let errors = complaints(&folder, "error: ");
+    // On a feed a thread is one entry, elsewhere each part is a post.
+    assert!(complaints(&folder, "error: ").is_empty());
+    let toml = std::fs::read_to_string(folder.path("flock.toml")).unwrap();
+    folder.write("flock.toml", toml.replace("\"feed\"", "\"bluesky\"").as_bytes());
+    let errors = complaints(&folder, "error: walt.jsonl");
     assert!(errors.len() == 1 && errors[0].contains("walt.jsonl:6: "), "{errors:#?}");
 }

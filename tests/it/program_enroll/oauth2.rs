@@ -31,7 +31,7 @@ async fn the_browser_returns() {
         let (status, shown) = browser::open(&fixture.page(&mut terminal)).await;
         assert!(status == 200 && shown.contains("@walt_lines"), "{status} {shown}");
         let seen = fixture.signed_in(terminal).await;
-        assert!(seen.contains("(tweet.read users.read tweet.write offline.access)"), "{seen}");
+        assert!(seen.contains("(tweet.read users.read tweet.write offline.access media.write)"), "{seen}");
         assert_eq!(fixture.asked_of_x()[..3], BY_OAUTH2, "{keys}");
         let asked = &fixture.fake.asked()[0];
         let get = |name| asked.get(name).unwrap_or_default().to_owned();

@@ -62,7 +62,8 @@ const RULES: &str = "select name || sql from sqlite_schema \
     where type in ('trigger', 'index') and sql is not null \
     and name not in ('bot_considered', 'credential_version', 'post_begin', 'post_move', 'post_fixed', 'post_remote', \
     'post_spent', 'post_record', 'account_key', 'post_account', 'post_slot', 'post_undone', 'post_undo', \
-    'post_begin_undone', 'bot_seed', 'bot_renamed', 'seed_fixed') order by name";
+    'post_begin_undone', 'bot_seed', 'bot_renamed', 'seed_fixed', 'post_begin_part', 'post_part', 'post_head', \
+    'post_replies', 'upload_remote', 'upload_spent') order by name";
 
 #[tokio::test]
 async fn nothing_is_lost() {
