@@ -12,8 +12,9 @@ use crate::support::program::Folder;
 /// The watcher of this script, with this limit.
 fn watched(script: &str, limit: Duration, folder: &Folder) -> Child {
     let watcher = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/watch.sh");
-    let mut command = Command::new(watcher);
-    command.args(["sh", "-c", script]).current_dir(folder.path(""));
+    // A shell can't trap what was ignored when it started, as SIGINT is for what runs in the background.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT,TERM,HUP", watcher, "sh", "-c", script]).current_dir(folder.path(""));
     command.env("FLOCKD_TEST_LIMIT_S", limit.as_secs().to_string());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
