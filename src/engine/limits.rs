@@ -153,7 +153,7 @@ pub(super) fn until(why: Why, until: DateTime<Utc>) -> Rejection {
     Rejection { retry_at: Some(until), ..Rejection::unanswered(why) }
 }
 
-/// Why the bot may not post so many posts now, if so. The ledger counts by wall-clock time, which may be set; the engine by uptime, which
+/// Why the bot may not send this many posts now, if so. The ledger counts by wall-clock time, which may be set; the engine by uptime, which
 /// starts over with each start.
 pub(super) fn hourly_cap(bound: &BoundBot, record: &BotRecord, posts: u32, uptime: Duration) -> Option<Why> {
     let most = bound.bot.max_per_hour;

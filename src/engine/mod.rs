@@ -260,7 +260,7 @@ impl Engine {
         PostId::new(self.clock.now(), self.rng().random())
     }
 
-    /// Why a bot may not send so many posts, regardless of what is due.
+    /// Why a bot may not send this many posts now, regardless of what is due.
     fn hourly_cap(&self, bound: &BoundBot, record: &BotRecord, posts: u32) -> Option<Why> {
         limits::hourly_cap(bound, record, posts, self.clock.uptime())
     }

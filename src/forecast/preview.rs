@@ -205,7 +205,7 @@ impl<'p> Walk<'p> {
         }
     }
 
-    /// Whether so many more posts at this instant would be more than `max_per_hour`.
+    /// Whether this many posts at this instant would exceed `max_per_hour`.
     fn is_flood(&mut self, bot: &Bot, at: DateTime<Utc>, posts: u32) -> bool {
         while self.sent.front().is_some_and(|sent| at - *sent >= HOUR) {
             self.sent.pop_front();

@@ -1,4 +1,4 @@
-//! From pixels to a file of at most so many bytes.
+//! Encodes pixels as a file within a size limit.
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};

@@ -2,12 +2,11 @@
 //! What is in a picture's file is judged in `media`; here only its name and its description count.
 
 use super::adapter::TextError;
-use super::registry::{check, mentions, mentions_none, price, validate};
+use super::registry::{check, mentions_none, price};
 use crate::flock::account::{Account, ServerPictures};
 use crate::flock::content::{Content, Medium, Part};
 use crate::flock::media::MediaKind;
 use crate::flock::network::{AltUnit, MediaRules};
-use crate::flock::poem::Entry;
 use crate::flock::post::{Cause, Why};
 use crate::flock::{Bot, NetworkKind, Warnings};
 use crate::media::PictureLimits;
@@ -174,21 +173,10 @@ pub fn may_upload(account: &Account) -> Result<(), Why> {
     Err(Why::new(Cause::SignIn, reason))
 }
 
-/// Whether a bot can post an entry: each part fits, with its pictures and their descriptions.
+/// Whether a bot can post this: each part fits, with its pictures and their descriptions.
 ///
 /// # Errors
 /// When it can't.
-pub fn validate_entry(bot: &Bot, account: Option<&Account>, entry: &Entry) -> Result<(), EntryError> {
-    match entry.content.as_deref() {
-        Some(content) => validate_content(bot, account, content),
-        None => Ok(validate(bot, account, &entry.text)?),
-    }
-}
-
-/// The same for what an entry says.
-///
-/// # Errors
-/// When the bot can't post it.
 pub fn validate_content(bot: &Bot, account: Option<&Account>, content: &Content) -> Result<(), EntryError> {
     warnings_fit(bot, content)?;
     if let Some(account) = account
@@ -264,11 +252,6 @@ fn pictures_fit(network: NetworkKind, limits: &MediaLimits, media: &[Medium]) ->
 /// Whether a file is a GIF, by its name.
 fn is_gif(name: &str) -> bool {
     name.rsplit_once('.').is_some_and(|(_, extension)| extension.eq_ignore_ascii_case("gif"))
-}
-
-/// The accounts that the network would notify of an entry, as written in its parts.
-pub fn mentions_in(network: NetworkKind, content: &Content) -> Vec<&str> {
-    content.parts.iter().flat_map(|part| mentions(network, &part.text)).collect()
 }
 
 /// What an entry costs on a network, in thousandths of a US dollar: all of its posts, with their pictures.

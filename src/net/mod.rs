@@ -40,10 +40,7 @@ use crate::flock::post::{Cause, Post, PostId, Why};
 pub use adapter::{ClientConfig, TextError};
 pub use attached::{Attached, Picture, ReplyTo, UploadError, Uploaded};
 pub use diagnosis::Explanation;
-pub use entry::{
-    EntryError, MediaLimits, may_upload, media_limits, mentions_in, price_of, validate_content,
-    validate_entry,
-};
+pub use entry::{EntryError, MediaLimits, may_upload, media_limits, price_of, validate_content};
 pub use fit::{FitError, fit};
 pub use identity::is_expected;
 pub use registry::{code_in, connect, explanations, length, mentions, price, validate};

@@ -96,8 +96,8 @@ impl World {
             19 => self.restart().await,
             20 | 21 => self.crash_in_flight(name).await,
             22 => self.crash_at_work().await,
-            23 => self.post_by_hand(name).await,
-            24 => self.pause(name).await,
+            23 => self.fixture.post_without_waiting(name).await,
+            24 => self.fixture.toggle_pause(name).await,
             25 => self.fixture.net(name).tells_truth(self.rng.random()),
             26 => self.continue_by_hand(name, network).await,
             _ => self.settle(name, network).await,
@@ -258,22 +258,6 @@ impl World {
         self.fixture.set_clock(self.fixture.now() + by).await;
     }
 
-    async fn post_by_hand(&mut self, name: &str) {
-        let bot = name.to_owned();
-        self.fixture.ask(CommandKind::Post { bot, text: None }).await;
-        // The network may hold it, so the test does not wait for the answer; by now it was received.
-        self.fixture.pass(seconds(31)).await;
-    }
-
-    /// Pauses a bot, or resumes it.
-    async fn pause(&mut self, name: &str) {
-        let bot = name.to_owned();
-        let resume = self.fixture.standing(name).await.paused.is_some();
-        let asked = if resume { CommandKind::Resume { bot } } else { CommandKind::Pause { bot } };
-        self.fixture.ask(asked).await;
-        self.fixture.pass(seconds(31)).await;
-    }
-
     /// Has a person continue a thread that broke off.
     async fn continue_by_hand(&mut self, name: &str, network: NetworkKind) {
         let threads = self.threads(name, network).await;
@@ -357,7 +341,7 @@ impl World {
         self.release_all().await;
         for (name, _) in BOTS {
             if self.fixture.standing(name).await.paused.is_some() {
-                self.pause(name).await;
+                self.fixture.toggle_pause(name).await;
             }
         }
         let mut considered = Vec::new();

@@ -9,7 +9,6 @@ use flockd::flock::poem::{Poem, Split};
 use flockd::flock::post::{Cause, Post, PostId, State};
 use flockd::flock::{AtEnd, Bot, OnMiss, OnUnknown, Order};
 use flockd::net::Outcome;
-use flockd::store::CommandKind;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -67,8 +66,8 @@ impl World {
             14 => self.crash_in_flight(name).await,
             15 => self.crash_at_work().await,
             16 => self.set_clock().await,
-            17 => self.post_by_hand(name).await,
-            18 => self.pause(name).await,
+            17 => self.fixture.post_without_waiting(name).await,
+            18 => self.fixture.toggle_pause(name).await,
             19 => self.fixture.net(name).tells_truth(self.rng.random()),
             _ => self.settle(name).await,
         }
@@ -162,22 +161,6 @@ impl World {
         self.fixture.set_clock(self.fixture.now() + by).await;
     }
 
-    async fn post_by_hand(&mut self, name: &str) {
-        let bot = name.to_owned();
-        self.fixture.ask(CommandKind::Post { bot, text: None }).await;
-        // The network may hold it, so the test does not wait for the answer; by now it was received.
-        self.fixture.pass(seconds(31)).await;
-    }
-
-    /// Pauses a bot, or resumes it.
-    async fn pause(&mut self, name: &str) {
-        let bot = name.to_owned();
-        let resume = self.fixture.standing(name).await.paused.is_some();
-        let asked = if resume { CommandKind::Resume { bot } } else { CommandKind::Pause { bot } };
-        self.fixture.ask(asked).await;
-        self.fixture.pass(seconds(31)).await;
-    }
-
     /// Settles an unknown post according to the truth.
     async fn settle(&mut self, name: &str) {
         let rows = self.fixture.rows(name).await;
@@ -245,7 +228,7 @@ impl World {
             self.fixture.net(name).forget_the_script();
             self.fixture.net(name).tells_truth(true);
             if self.fixture.standing(name).await.paused.is_some() {
-                self.pause(name).await;
+                self.fixture.toggle_pause(name).await;
             }
         }
         self.release_all().await;

@@ -13,6 +13,7 @@ use flockd::store::{BotRecord, Command, CommandKind, CommandResult, Filter, Stor
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection};
 
+use super::clock::seconds;
 use super::fixture::EngineFixture;
 use super::network::account;
 
@@ -91,6 +92,21 @@ impl EngineFixture {
         let text = text.map(str::to_owned);
         let id = self.ask(CommandKind::Post { bot: bot.to_owned(), text }).await;
         self.answer(id).await
+    }
+
+    /// Has a bot post its next line. Its network may hold that, so this does not wait for the answer; by the end the
+    /// command was received.
+    pub(crate) async fn post_without_waiting(&self, bot: &str) {
+        self.ask(CommandKind::Post { bot: bot.to_owned(), text: None }).await;
+        self.pass(seconds(31)).await;
+    }
+
+    /// Pauses a bot, or resumes it.
+    pub(crate) async fn toggle_pause(&self, bot: &str) {
+        let is_paused = self.standing(bot).await.paused.is_some();
+        let bot = bot.to_owned();
+        self.ask(if is_paused { CommandKind::Resume { bot } } else { CommandKind::Pause { bot } }).await;
+        self.pass(seconds(31)).await;
     }
 
     /// Settles a post, and waits for the answer.
